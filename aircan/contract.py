@@ -1,0 +1,320 @@
+"""What crosses a process: orders, reports, and the values inside them.
+
+Everything is frozen and has `to_dict` and `from_dict`, so that the same words travel
+through a queue, HTTP or a file. Imports only `status` and `errors`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any
+
+from aircan.errors import OrderRefused
+from aircan.status import Status
+
+VERSION = 1
+"""Version of this contract, sent in every order."""
+
+
+class Type(str, Enum):
+    """Types of a column, named as PostgreSQL and the DataStore name them."""
+
+    TEXT = "text"
+    NUMERIC = "numeric"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+    BOOLEAN = "bool"
+    JSON = "json"
+
+
+class Publish(str, Enum):
+    """When the new table takes the place of the old one.
+
+    COMPLETE: rows, full text and index are there. SEARCHABLE: rows and full text are
+    there, the index is built right behind. DONE means all of it either way.
+    """
+
+    COMPLETE = "complete"
+    SEARCHABLE = "searchable"
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(cls)}
+    return {name: value for name, value in data.items() if name in names}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A file to be processed, as a Frictionless resource descriptor with our additions.
+
+    Attributes:
+        id: id of the CKAN resource; the name of its DataStore table.
+        name: title or file name, for people.
+        path: file name of an upload, or the URL of a link.
+        format: declared format, any case, "" when unknown. What the file is decides.
+        mediatype: declared media type, "" when unknown.
+        url_type: "upload" for a file in CKAN's storage, "" for a link.
+        headers: extra HTTP headers for a link (never logged, never in an order's to_dict).
+        types: column id -> type chosen by a person in the data dictionary; wins over inference.
+    """
+
+    id: str
+    name: str = ""
+    path: str = ""
+    format: str = ""
+    mediatype: str = ""
+    url_type: str = ""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    types: Mapping[str, Type] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a Frictionless descriptor; secret headers are left out."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "path": self.path,
+            "format": self.format,
+            "mediatype": self.mediatype,
+            "url_type": self.url_type,
+            "schema": {"fields": [{"name": n, "type": Type(t).value} for n, t in self.types.items()]},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Resource:
+        """Read a descriptor; unknown keys are ignored. Raises OrderRefused when `id` is missing."""
+        if not data.get("id"):
+            raise OrderRefused(field="resource.id")
+        known = _known(cls, data)
+        listed = (data.get("schema") or {}).get("fields") or ()
+        known["types"] = {f["name"]: Type(f["type"]) for f in listed} or dict(data.get("types") or {})
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The dataset of the resource: id, name (slug) and title."""
+
+    id: str
+    name: str = ""
+    title: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"id", "name", "title"}."""
+        return {"id": self.id, "name": self.name, "title": self.title}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Dataset:
+        """Read a descriptor; unknown keys are ignored."""
+        return cls(**_known(cls, data))
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a factory is asked to do. Holds no secret.
+
+    Attributes:
+        job_id: UUID of the job; also the run id at a factory that lets the caller choose.
+        job_type: LOAD, ...; the recipe of that name carries it out.
+        params: options of the recipe, see `aircan.recipes`.
+        dag_id: which DAG, at factories that have several.
+        site_url: address of the CKAN that asks, "" inside CKAN.
+    """
+
+    job_id: str
+    job_type: str
+    resource: Resource
+    dataset: Dataset
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    dag_id: str = ""
+    site_url: str = ""
+    version: int = VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the order as JSON-ready values."""
+        return {
+            "contract": self.version,
+            "job_id": self.job_id,
+            "job_type": self.job_type,
+            "dag_id": self.dag_id,
+            "site_url": self.site_url,
+            "resource": self.resource.to_dict(),
+            "dataset": self.dataset.to_dict(),
+            "params": dict(self.params),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Order:
+        """Read an order. Raises OrderRefused naming the missing or wrong field."""
+        for key in ("job_id", "job_type", "resource"):
+            if not data.get(key):
+                raise OrderRefused(field=key)
+        if data.get("contract", VERSION) != VERSION:
+            raise OrderRefused(field="contract")
+        return cls(
+            job_id=str(data["job_id"]),
+            job_type=str(data["job_type"]),
+            resource=Resource.from_dict(data["resource"]),
+            dataset=Dataset.from_dict(data.get("dataset") or {"id": ""}),
+            params=dict(data.get("params") or {}),
+            dag_id=str(data.get("dag_id") or ""),
+            site_url=str(data.get("site_url") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of the new table.
+
+    Attributes:
+        id: column name: at most 63 UTF-8 bytes, no leading "_", no quote, distinct.
+        label: the header's text as it stands in the file, "" if it was empty.
+        type: type decided over the whole file, or the person's own.
+        reason: why this type, as {"code": ..., facts}: e.g. {"code": "leading_zero", "count": 3,
+            "line": 18, "value": "007"}. Codes are listed in docs/formats.md.
+        layout: strptime layout of dates and timestamps that are not ISO 8601, else "".
+        nulls: values that were null words (NA, -, ...) and became NULL.
+    """
+
+    id: str
+    label: str
+    type: Type = Type.TEXT
+    reason: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    layout: str = ""
+    nulls: int = 0
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the id differs from the header's text."""
+        return self.id != self.label
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"id", "label", "type", "reason", "layout", "nulls"}."""
+        return {
+            "id": self.id,
+            "label": self.label,
+            "type": self.type.value,
+            "reason": dict(self.reason),
+            "layout": self.layout,
+            "nulls": self.nulls,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Field:
+        """Read what `to_dict` wrote."""
+        return cls(**{**_known(cls, data), "type": Type(data["type"])})
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record of the file that is not in the table.
+
+    Attributes:
+        line: physical line (1-based, the first line of the file is 1) on which the record starts.
+        code: why: "cells" (wrong number of cells), "value" (a value does not fit the column's
+            type), "quote" (a quote is not closed), "encoding", "size", ...
+        field: column id where one is to blame, else "".
+        value: the value that did not fit, cut to 200 characters.
+        facts: numbers for the sentence, e.g. {"cells": 14, "columns": 19}.
+        text: the record as it stands in the file, cut to 10,000 characters.
+    """
+
+    line: int
+    code: str
+    field: str = ""
+    value: str = ""
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    text: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reject as JSON-ready values."""
+        return {
+            "line": self.line,
+            "code": self.code,
+            "field": self.field,
+            "value": self.value,
+            "facts": dict(self.facts),
+            "text": self.text,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Reject:
+        """Read what `to_dict` wrote."""
+        return cls(**_known(cls, data))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the table on its way to a sink.
+
+    Attributes:
+        number: 0, 1, 2, ...; a part sent twice is loaded once.
+        rows: rows in it.
+        data: PostgreSQL COPY in CSV format: UTF-8, comma, no header, `_id` first and then the
+            fields in order, an unquoted empty cell is NULL, a quoted one the empty string.
+    """
+
+    number: int
+    rows: int
+    data: bytes = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """State of one task of a run, for the run page.
+
+    Attributes:
+        id: name of the step: fetch, sniff, infer, load, publish, ...
+        status: a job status; WAITING for a task that has not begun.
+        message: one line for people, or "".
+    """
+
+    id: str
+    status: Status
+    message: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"id", "status", "message"}."""
+        return {"id": self.id, "status": self.status.value, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the one who carries out an order tells CKAN.
+
+    Attributes:
+        status: RUNNING, DONE, FAILED or CANCELLED.
+        message: a line for the log of the run; becomes an event.
+        task: the task that this report is about.
+        progress: {"rows", "bytes", "total_bytes"}, any of them.
+        result: merged into the job's result; {"rows", "rejected", "fields", "bytes", "seconds",
+            "warnings": [{"code", facts}], "rejects": [Reject.to_dict()], ...}. `warnings` and
+            `rejects` are added to those of earlier reports.
+        error: `AircanError.to_dict()` of a FAILED job.
+    """
+
+    status: Status
+    message: str = ""
+    task: Task | None = None
+    progress: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    result: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as parameters of `aircan_status_update`, empty ones left out."""
+        out: dict[str, Any] = {"status": self.status.value}
+        if self.message:
+            out["message"] = self.message
+        if self.task:
+            out["task"] = self.task.to_dict()
+        for name in ("progress", "result", "error"):
+            if value := getattr(self, name):
+                out[name] = dict(value)
+        return out
+
+
+def with_params(order: Order, **params: Any) -> Order:
+    """Return the order with `params` laid over its own."""
+    return replace(order, params={**order.params, **params})
