@@ -1,0 +1,19 @@
+"""The run token: what proves that a report is about this very job. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+
+def run_token(key: str, job_id: str) -> str:
+    """Return the token of a job: HMAC-SHA256(key, job id) in hexadecimal.
+
+    Both sides derive it from the factory's key, so it never travels in an order.
+    """
+    return hmac.new(key.encode(), job_id.encode(), hashlib.sha256).hexdigest()
+
+
+def is_run_token(token: str, key: str, job_id: str) -> bool:
+    """Return whether `token` is the job's, compared in constant time."""
+    return hmac.compare_digest(token.encode(), run_token(key, job_id).encode())

@@ -1,0 +1,103 @@
+"""CKAN's background queue, seen by AirCan: put a run there, look for it, take it out.
+
+Functions are enqueued by their dotted name, so nothing here imports the runner. Redis may be
+down: nothing here waits for it longer than `TIMEOUT_S`, because a user's save may be waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import ckantoolkit as tk
+import redis
+import rq
+from ckan.lib import jobs as ckan_jobs
+from rq.exceptions import NoSuchJobError
+from rq.job import Job as RqJob
+
+from aircan.errors import FactoryUnavailable
+
+from . import config
+
+TIMEOUT_S = 0.5
+"""Longest wait for an answer of Redis. On loopback it answers within a millisecond."""
+
+GRACE_S = 120
+"""Seconds that a background job may live longer than the time limit of a load, to tidy up."""
+
+_RUNNER = "ckanext.aircan_connector.runner"
+
+
+def _connect() -> redis.Redis:
+    url = config.redis_url()
+    return redis.Redis.from_url(url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S)
+
+
+def _rq_id(job_id: str) -> str:
+    return f"aircan-{job_id}"
+
+
+def _unavailable(exc: Exception) -> FactoryUnavailable:
+    return FactoryUnavailable(f"Redis: {type(exc).__name__}", factory="local")
+
+
+def _enqueue(function: str, job_id: str, rq_id: str, timeout_s: int) -> None:
+    """Queue a function of the runner under a fixed id. Raises FactoryUnavailable when Redis does not answer."""
+    try:
+        _connect().ping()
+        tk.enqueue_job(
+            f"{_RUNNER}.{function}",
+            [job_id],
+            title=f"AirCan {function} {job_id}",
+            queue=config.queue(),
+            rq_kwargs={"timeout": timeout_s, "job_id": rq_id, "result_ttl": 0, "failure_ttl": 3600},
+        )
+    except redis.exceptions.RedisError as exc:
+        raise _unavailable(exc) from exc
+
+
+def enqueue_hand_over(job_id: str) -> None:
+    """Queue the hand-over of a job. Raises FactoryUnavailable when Redis does not answer."""
+    _enqueue("hand_over", job_id, _rq_id(job_id), config.time_limit_s() + GRACE_S)
+
+
+def enqueue_refresh(job_id: str) -> None:
+    """Queue a question to the job's factory. Raises FactoryUnavailable when Redis does not answer."""
+    _enqueue("refresh", job_id, f"aircan-refresh-{job_id}", 60)
+
+
+def enqueue_cancel(job_id: str) -> None:
+    """Queue the stop of a cancelled job at its factory. Raises FactoryUnavailable when Redis does not answer."""
+    _enqueue("stop", job_id, f"aircan-stop-{job_id}", 60)
+
+
+def status(job_id: str) -> str:
+    """Return the word that RQ has for a job's background job, "" when it has none. Raises FactoryUnavailable."""
+    try:
+        found = RqJob.fetch(_rq_id(job_id), connection=_connect()).get_status(refresh=False)
+    except NoSuchJobError:
+        return ""
+    except redis.exceptions.RedisError as exc:
+        raise _unavailable(exc) from exc
+    return str(getattr(found, "value", found))
+
+
+def dequeue(job_id: str) -> None:
+    """Take a job's background job out of the queue, if it still waits there. Raises FactoryUnavailable."""
+    try:
+        job = RqJob.fetch(_rq_id(job_id), connection=_connect())
+        if job.get_status(refresh=False) == "queued":
+            job.delete()
+    except NoSuchJobError:
+        return
+    except redis.exceptions.RedisError as exc:
+        raise _unavailable(exc) from exc
+
+
+def count_workers() -> int | None:
+    """Return how many workers serve our queue, None when Redis does not answer."""
+    try:
+        connection = _connect()
+        queue = rq.Queue(ckan_jobs.add_queue_name_prefix(config.queue()), connection=connection)
+        return len(rq.Worker.all(queue=queue))
+    except redis.exceptions.RedisError:
+        return None

@@ -1,0 +1,108 @@
+"""What would keep runs from working, in plain words: for the log at start, and for `ckan aircan doctor`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import plugins as p
+from sqlalchemy.exc import SQLAlchemyError
+
+from aircan.contract import Publish
+from aircan.errors import AircanError
+
+from . import config, factories, model
+from .datastore import health
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A thing that was looked at: its name, whether it is all right, and a sentence with what to do."""
+
+    name: str
+    ok: bool
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"name", "ok", "message"}."""
+        return {"name": self.name, "ok": self.ok, "message": self.message}
+
+
+def findings() -> list[Finding]:
+    """Return every check's finding, good ones too. Raises nothing that the outside world can cause."""
+    found: list[Finding] = []
+    for check in (_options, _tables, _datastore, _factory):
+        found.extend(check())
+    return found
+
+
+def log_findings() -> None:
+    """Log what is wrong, a line each; a site whose database is not there yet still starts."""
+    for finding in findings():
+        if not finding.ok:
+            log.warning("AirCan: %s", finding.message, extra={"action": "check_failed", "check": finding.name})
+
+
+def _bad(option: str, reader: Callable[[], Any], wanted: Callable[[Any], bool], words: str) -> Iterator[Finding]:
+    try:
+        good = wanted(reader())
+    except (ValueError, TypeError):
+        good = False
+    if not good:
+        yield Finding("options", False, f"The option {config.PREFIX}{option} must be {words}.")
+
+
+def _options() -> list[Finding]:
+    found = [
+        *_bad("load.publish", config.publish, bool, "one of: " + ", ".join(p.value for p in Publish)),
+        *_bad("load.max_reject_percent", config.max_reject_share, lambda v: 0 <= v <= 1, "a number from 0 to 100"),
+        *_bad("load.connections", config.load_connections, lambda v: 1 <= v <= 16, "from 1 to 16"),
+        *_bad("load.max_size_bytes", config.max_size_bytes, lambda v: v > 0, "above 0"),
+        *_bad("load.time_limit_s", config.time_limit_s, lambda v: v > 0, "above 0"),
+        *_bad("reconcile.lease_s", config.lease_s, lambda v: v >= 30, "30 or more"),
+        *_bad("reconcile.interval_s", config.reconcile_interval_s, lambda v: v > 0, "above 0"),
+    ]
+    if str(tk.config[config.PREFIX + "show_details_to"]) not in ("editors", "readers"):
+        message = f"The option {config.PREFIX}show_details_to must be editors or readers."
+        found.append(Finding("options", False, message))
+    return found or [Finding("options", True, "The options are all right.")]
+
+
+def _tables() -> list[Finding]:
+    try:
+        with model.begin() as connection:
+            there = sa.inspect(connection).has_table(model.JOB.name)
+    except (SQLAlchemyError, AttributeError):
+        return [Finding("tables", False, "CKAN's database cannot be reached.")]
+    if not there:
+        message = "The tables of jobs are missing. Run: ckan db upgrade -p aircan_connector"
+        return [Finding("tables", False, message)]
+    return [Finding("tables", True, "The tables of jobs are there.")]
+
+
+def _datastore() -> list[Finding]:
+    if not p.plugin_loaded("datastore"):
+        message = "The DataStore is not enabled, so no table can be loaded. Add datastore to ckan.plugins."
+        return [Finding("datastore", False, message)]
+    problems = health.problems()
+    return [Finding("datastore", False, text) for text in problems] or [
+        Finding("datastore", True, "The DataStore is set up.")
+    ]
+
+
+def _factory() -> list[Finding]:
+    name = config.factory()
+    try:
+        factory = factories.get(name)
+    except AircanError:
+        known = ", ".join(sorted(factories.available()))
+        message = f"The option {config.PREFIX}factory names {name}, which is not installed. There are: {known}."
+        return [Finding("factory", False, message)]
+    health_now = factory.health()
+    return [Finding("factory", health_now.ok, health_now.message)]

@@ -1,0 +1,125 @@
+"""The options of the extension, a function each. The only reader of `tk.config`; nothing is read at import.
+
+`ckan.*` options that others own are read here too, when we depend on them.
+"""
+
+from __future__ import annotations
+
+import ckantoolkit as tk
+
+from aircan.contract import Publish
+
+PREFIX = "ckanext.aircan_connector."
+
+
+def factory() -> str:
+    """Return the name of the factory that is used when a submit names none."""
+    return str(tk.config[PREFIX + "factory"])
+
+
+def queue() -> str:
+    """Return the name of the background queue, without CKAN's prefix."""
+    return str(tk.config[PREFIX + "queue"])
+
+
+def readers_see_details() -> bool:
+    """Return whether everybody who may read a dataset sees its runs whole."""
+    return str(tk.config[PREFIX + "show_details_to"]) == "readers"
+
+
+def submit_on_change() -> bool:
+    """Return whether a changed file starts a run by itself."""
+    return bool(tk.asbool(tk.config[PREFIX + "submit.on_change"]))
+
+
+def submit_formats() -> frozenset[str]:
+    """Return the formats that start a run, in lower case."""
+    return frozenset(word.lower() for word in tk.aslist(tk.config[PREFIX + "submit.formats"]))
+
+
+def max_size_bytes() -> int:
+    """Return the size of the largest file that is loaded."""
+    return int(tk.config[PREFIX + "load.max_size_bytes"])
+
+
+def max_reject_share() -> float:
+    """Return the share of refused rows, 0 to 1, above which a run fails."""
+    return float(tk.config[PREFIX + "load.max_reject_percent"]) / 100
+
+
+def max_rejects_kept() -> int:
+    """Return how many refused rows are kept with a run."""
+    return int(tk.config[PREFIX + "load.max_rejects_kept"])
+
+
+def publish() -> Publish:
+    """Return when a new table takes the old one's place."""
+    return Publish(tk.config[PREFIX + "load.publish"])
+
+
+def load_connections() -> int:
+    """Return how many connections one load writes with."""
+    return int(tk.config[PREFIX + "load.connections"])
+
+
+def time_limit_s() -> int:
+    """Return the seconds after which a run of the factory local is stopped."""
+    return int(tk.config[PREFIX + "load.time_limit_s"])
+
+
+def load_folder() -> str | None:
+    """Return the folder for temporary files, None for the system's own."""
+    return str(tk.config[PREFIX + "load.folder"]) or None
+
+
+def link_timeout_s() -> int:
+    """Return the seconds to wait for a link's server."""
+    return int(tk.config[PREFIX + "link.timeout_s"])
+
+
+def link_allowed_hosts() -> frozenset[str]:
+    """Return the hosts in private networks that links may lead to."""
+    return frozenset(tk.aslist(tk.config[PREFIX + "link.allowed_hosts"]))
+
+
+def local_key() -> str:
+    """Return the secret of the factory local, "" when it is to be derived."""
+    return str(tk.config[PREFIX + "local.key"])
+
+
+def lease_s() -> int:
+    """Return the seconds of silence after which a job's factory is asked."""
+    return int(tk.config[PREFIX + "reconcile.lease_s"])
+
+
+def reconcile_interval_s() -> int:
+    """Return the seconds between two rounds of the reconcile loop."""
+    return int(tk.config[PREFIX + "reconcile.interval_s"])
+
+
+def keep_days() -> int:
+    """Return how many days final jobs are kept, 0 for ever."""
+    return int(tk.config[PREFIX + "reconcile.keep_days"])
+
+
+def site_secret() -> str:
+    """Return the secret that CKAN signs its own tokens with (the option's name depends on the version)."""
+    for name in ("SECRET_KEY", "beaker.session.secret"):
+        if secret := tk.config.get(name):
+            return str(secret)
+    return ""
+
+
+def site_url() -> str:
+    """Return the address of the site, without a slash at the end."""
+    return str(tk.config["ckan.site_url"]).rstrip("/")
+
+
+def redis_url() -> str:
+    """Return the address of CKAN's Redis."""
+    return str(tk.config["ckan.redis.url"])
+
+
+def datastore_write_url() -> str:
+    """Return the address of the DataStore's database for writing, "" when there is none."""
+    return str(tk.config.get("ckan.datastore.write_url") or "")

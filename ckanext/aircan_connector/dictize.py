@@ -1,0 +1,52 @@
+"""Rows as plain dicts for the API and the pages: ISO 8601 times with zone, nothing that its reader may not see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from .factories.base import Capability, Factory
+
+_OPEN_INFO = ("name", "tasks", "progress")
+_OPEN_RESULT = ("rows", "rejected", "bytes", "seconds")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def job(row: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
+    """Return a job: every column; not whole: without persons, error details, parameters and messages."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    if whole:
+        return plain
+    info = row["info"]
+    shown = {name: info[name] for name in _OPEN_INFO if name in info}
+    shown["tasks"] = [{**task, "message": ""} for task in info.get("tasks") or []]
+    if result := info.get("result"):
+        shown["result"] = {name: result[name] for name in _OPEN_RESULT if name in result}
+    return {**plain, "user": None, "factory_id": None, "info": shown}
+
+
+def receipt(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a factory gets back for a report."""
+    return {name: _plain(row[name]) for name in ("id", "factory_id", "status", "updated")}
+
+
+def event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event: id, time, task, level, message, data."""
+    return {name: _plain(value) for name, value in row.items() if name != "job"}
+
+
+def factory(made: Factory, default: bool) -> dict[str, Any]:
+    """Return a factory with its health; asks it, so this takes a moment."""
+    health = made.health()
+    return {
+        "name": made.name,
+        "title": made.title,
+        "default": default,
+        "capabilities": [c.name.lower() for c in Capability if c and c in made.capabilities and c.name],
+        "healthy": health.ok,
+        "message": health.message,
+    }

@@ -1,0 +1,30 @@
+"""The menu of factories: one file each, and the entry points `aircan_connector.factories` of other packages."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from aircan.errors import FactoryUnavailable
+
+from .base import Factory
+from .local import Local
+
+GROUP = "aircan_connector.factories"
+"""Entry point group in which another package offers its factories."""
+
+MENU: tuple[type[Factory], ...] = (Local,)
+
+
+def available() -> dict[str, type[Factory]]:
+    """Return name -> class of every factory that is installed; ours win over others of the same name."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    classes = {name: point.load() for name, point in found.items()}
+    return {**classes, **{factory.name: factory for factory in MENU}}
+
+
+def get(name: str) -> Factory:
+    """Return the factory of that name. Raises FactoryUnavailable when there is none."""
+    try:
+        return available()[name]()
+    except KeyError:
+        raise FactoryUnavailable(f"no factory is called {name!r}", factory=name) from None

@@ -1,0 +1,1 @@
+"""Doors of the extension: actions, who may call them, what they take."""

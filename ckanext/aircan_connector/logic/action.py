@@ -1,0 +1,336 @@
+"""The actions. Each is validated, checks access, calls `jobs` or `model`, and returns plain dicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ckantoolkit as tk
+from ckan import model as ckan_model
+from ckan.logic import validate
+from sqlalchemy.exc import ProgrammingError
+
+from aircan.contract import Report, Task
+from aircan.errors import FactoryUnavailable
+from aircan.keys import is_run_token
+from aircan.status import Status
+
+from .. import config, dictize, factories, jobs, model
+from . import schema
+
+
+@validate(schema.aircan_submit)
+def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Submit a run for a resource, and return its job.
+
+    For those who may edit the dataset. A run that waits for the same file already is returned instead.
+
+    :param resource: id of the resource; `resource_id` is accepted too
+    :type resource: string
+    :param dataset: id or name of its dataset, to make sure (optional)
+    :type dataset: string
+    :param job_type: what to do (optional, default: ``LOAD``)
+    :type job_type: string
+    :param dag_id: which DAG, at factories that have several (optional)
+    :type dag_id: string
+    :param factory: which factory (optional, default: the site's)
+    :type factory: string
+    :param params: parameters of the run, e.g. ``{"delimiter": ";"}`` (optional)
+    :type params: dict
+    :returns: the job
+    :rtype: dict
+    """
+    resource, dataset = _resource_of(data_dict)
+    tk.check_access("aircan_submit", context, {"dataset": dataset.id})
+    by_hand = not context.get("aircan_by_hook")
+    job = _with_tables(
+        jobs.submit,
+        resource=resource.id,
+        dataset=dataset.id,
+        user=_user_id(context),
+        name=resource.name or (resource.url or "").rpartition("/")[2] or resource.id,
+        mark=jobs.fingerprint(resource.as_dict()),
+        job_type=data_dict["job_type"],
+        factory=data_dict.get("factory"),
+        dag_id=data_dict.get("dag_id"),
+        params=data_dict.get("params"),
+        by_hand=by_hand,
+    )
+    return dictize.job(job)
+
+
+@validate(schema.aircan_status_update)
+def aircan_status_update(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Report about a run: the callback, by which alone a factory changes a job. Return the job.
+
+    A report that comes too late is kept in the run's log and answered normally.
+
+    :param job_id: id of the job; or `factory_id`, the factory's own id of the run
+    :type job_id: string
+    :param status: ``RUNNING``, ``DONE``, ``FAILED`` or ``CANCELLED``
+    :type status: string
+    :param message: a line for the log (optional)
+    :type message: string
+    :param task: name of a task, or ``{"id", "status", "message"}`` (optional)
+    :type task: string or dict
+    :param progress: ``{"rows", "bytes", "total_bytes"}`` (optional)
+    :type progress: dict
+    :param result: merged into the result (optional)
+    :type result: dict
+    :param error: ``{"code", "blame", "message", "detail", "facts"}`` (optional)
+    :type error: dict
+    :param token: the job's run token
+    :type token: string
+    :returns: the job's ``id``, ``factory_id``, ``status`` and ``updated``
+    :rtype: dict
+    """
+    tk.check_access("aircan_status_update", context, data_dict)
+    job = _job_of_token(data_dict)
+    task = data_dict.get("task")
+    told = Report(
+        status=Status(data_dict["status"]),
+        message=data_dict.get("message") or "",
+        task=Task(task["id"], Status(task["status"]), task["message"]) if task else None,
+        progress=data_dict.get("progress") or {},
+        result=data_dict.get("result") or {},
+        error=data_dict.get("error"),
+    )
+    return dictize.receipt(jobs.report(job["id"], told))
+
+
+@tk.side_effect_free
+@validate(schema.aircan_job_show)
+def aircan_job_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return a job: whole to those who may edit the dataset, status and times to those who may read it.
+
+    :param id: id of the job
+    :type id: string
+    :rtype: dict
+    """
+    job = _job(data_dict["id"])
+    _check("aircan_job_show", context, job)
+    return dictize.job(job, whole=_sees_details(context, job["dataset"]))
+
+
+@tk.side_effect_free
+@validate(schema.aircan_job_list)
+def aircan_job_list(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return jobs, newest first: ``{"count", "results"}``.
+
+    Without `dataset` and `resource`, sysadmins get all, others those of the datasets of organisations in which
+    they may edit.
+
+    :param dataset: id or name of a dataset (optional)
+    :param resource: id of a resource (optional)
+    :param user: id or name of who asked; for those who see details (optional)
+    :param status: one of the five statuses (optional)
+    :param job_type: e.g. ``LOAD`` (optional)
+    :param q: part of an id, a name, a message or an error; for those who see details (optional)
+    :param limit: most jobs to return, 1 to 100 (optional, default: 20)
+    :type limit: int
+    :param offset: jobs to skip (optional, default: 0)
+    :type offset: int
+    :param order: ``created desc`` (default), ``created asc``, ``updated desc`` or ``updated asc``
+    :rtype: dict
+    """
+    filters = {name: data_dict.get(name) for name in ("status", "job_type", "q", "resource", "user")}
+    filters["dataset"] = _dataset_filter(data_dict)
+    tk.check_access("aircan_job_list", context, {"dataset": filters["dataset"]})
+    if filters["dataset"]:
+        whole = _sees_details(context, filters["dataset"])
+    else:
+        whole = True
+        if not _is_sysadmin(context):
+            filters["organisations"] = _own_organisations(context)
+    if not whole:
+        filters["user"] = filters["q"] = None
+    elif filters["user"]:
+        user = ckan_model.User.get(filters["user"])
+        filters["user"] = user.id if user else filters["user"]
+    with model.begin() as connection:
+        count, rows = model.list_jobs(
+            connection, filters, order=data_dict["order"], limit=data_dict["limit"], offset=data_dict["offset"]
+        )
+    return {"count": count, "results": [dictize.job(row, whole=whole) for row in rows]}
+
+
+@tk.side_effect_free
+@validate(schema.aircan_job_events)
+def aircan_job_events(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the log of a run, oldest first; for those who see the run whole.
+
+    :param id: id of the job
+    :type id: string
+    :param after: only events with an id above this one (optional)
+    :type after: int
+    :param limit: most events to return, 1 to 1000 (optional, default: 100)
+    :type limit: int
+    :param rejects: return the refused rows instead, in batches (optional, default: false)
+    :type rejects: bool
+    :rtype: list of dicts: ``id``, ``time``, ``task``, ``level``, ``message``, ``data``
+    """
+    job = _job(data_dict["id"])
+    _check("aircan_job_events", context, job)
+    if not _sees_details(context, job["dataset"]):
+        raise tk.NotAuthorized(tk._("Only those who may edit the dataset see the log of its runs."))
+    with model.begin() as connection:
+        rows = model.list_events(
+            connection, job["id"], after=data_dict["after"], limit=data_dict["limit"], rejects=data_dict["rejects"]
+        )
+    return [dictize.event(row) for row in rows]
+
+
+@validate(schema.aircan_job_cancel)
+def aircan_job_cancel(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Cancel a run that waits or runs, and return its job; the table stays as it was.
+
+    :param id: id of the job
+    :type id: string
+    :rtype: dict
+    """
+    job = _job(data_dict["id"])
+    _check("aircan_job_cancel", context, job)
+    cancelled = jobs.cancel(job["id"], "Cancelled.", by=_user_id(context))
+    if cancelled is None:
+        ended = jobs.get(job["id"]) or job
+        message = tk._("This run is {status} already and cannot be cancelled.").format(status=ended["status"])
+        raise tk.ValidationError({"id": [message]})
+    return dictize.job(cancelled)
+
+
+@validate(schema.aircan_job_retry)
+def aircan_job_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Submit the same again, as a new run with `retry_of`, and return its job.
+
+    :param id: id of a job that has ended
+    :type id: string
+    :rtype: dict
+    """
+    job = _job(data_dict["id"])
+    _check("aircan_job_retry", context, job)
+    if job["status"] in (Status.WAITING.value, Status.RUNNING.value):
+        message = tk._("This run is {status}; only a run that has ended can be run again.")
+        raise tk.ValidationError({"id": [message.format(status=job["status"])]})
+    resource = ckan_model.Resource.get(job["resource"])
+    if resource is None or resource.state != "active":
+        raise tk.ValidationError({"id": [tk._("The resource of this run does not exist any more.")]})
+    new = jobs.submit(
+        resource=job["resource"],
+        dataset=job["dataset"],
+        user=_user_id(context),
+        name=resource.name or job["info"].get("name") or job["resource"],
+        mark=jobs.fingerprint(resource.as_dict()),
+        job_type=job["job_type"],
+        factory=job["factory"],
+        dag_id=job["dag_id"],
+        params=job["info"].get("params"),
+        retry_of=job["id"],
+    )
+    return dictize.job(new)
+
+
+@tk.side_effect_free
+@validate(schema.aircan_factory_list)
+def aircan_factory_list(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the factories that are installed, with health and capabilities; for sysadmins.
+
+    :rtype: list of dicts: ``name``, ``title``, ``default``, ``capabilities``, ``healthy``, ``message``
+    """
+    tk.check_access("aircan_factory_list", context, data_dict)
+    return [dictize.factory(cls(), cls.name == config.factory()) for cls in factories.available().values()]
+
+
+def _with_tables(function: Any, **kwargs: Any) -> Any:
+    try:
+        return function(**kwargs)
+    except ProgrammingError as exc:
+        if getattr(exc.orig, "pgcode", "") != "42P01":
+            raise
+        message = tk._("The tables of jobs are missing. Run: ckan db upgrade -p aircan_connector")
+        raise tk.ValidationError({"aircan": [message]}) from exc
+
+
+def _resource_of(data_dict: dict[str, Any]) -> tuple[Any, Any]:
+    given = data_dict.get("resource") or data_dict.get("resource_id")
+    if not given:
+        raise tk.ValidationError({"resource": [tk._("Missing value")]})
+    resource = ckan_model.Resource.get(given)
+    dataset = ckan_model.Package.get(resource.package_id) if resource else None
+    if resource is None or dataset is None or resource.state != "active":
+        raise tk.ObjectNotFound(tk._("There is no resource {id}.").format(id=given))
+    named = data_dict.get("dataset")
+    if named and named not in (dataset.id, dataset.name):
+        message = tk._("The resource {resource} is not in the dataset {dataset}.")
+        raise tk.ValidationError({"dataset": [message.format(resource=given, dataset=named)]})
+    return resource, dataset
+
+
+def _job(job_id: str) -> dict[str, Any]:
+    job = _with_tables(jobs.get, job_id=job_id)
+    if job is None:
+        raise tk.ObjectNotFound(tk._("There is no run {id}.").format(id=job_id))
+    return dict(job)
+
+
+def _job_of_token(data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return the job that the token opens. Every way to be wrong gets the same answer."""
+    job = None
+    if data_dict.get("job_id"):
+        job = jobs.get(data_dict["job_id"])
+    elif data_dict.get("factory_id"):
+        with model.begin() as connection:
+            job = model.job_of_factory_id(connection, data_dict["factory_id"])
+    try:
+        key = factories.get(job["factory"] if job else config.factory()).key()
+    except FactoryUnavailable:
+        job, key = None, "no such factory"
+    if not is_run_token(data_dict["token"], key, job["id"] if job else "") or job is None:
+        raise tk.NotAuthorized(tk._("The token does not belong to this run."))
+    return job
+
+
+def _check(name: str, context: Any, job: dict[str, Any]) -> None:
+    tk.check_access(name, context, {"id": job["id"], "dataset": job["dataset"]})
+
+
+def _sees_details(context: Any, dataset: str) -> bool:
+    if config.readers_see_details():
+        return True
+    try:
+        tk.check_access("aircan_job_details", context, {"dataset": dataset})
+    except tk.NotAuthorized:
+        return False
+    return True
+
+
+def _dataset_filter(data_dict: dict[str, Any]) -> str | None:
+    if data_dict.get("dataset"):
+        dataset = ckan_model.Package.get(data_dict["dataset"])
+        if dataset is None:
+            raise tk.ObjectNotFound(tk._("There is no dataset {id}.").format(id=data_dict["dataset"]))
+        return str(dataset.id)
+    if data_dict.get("resource"):
+        resource = ckan_model.Resource.get(data_dict["resource"])
+        if resource is None:
+            raise tk.ObjectNotFound(tk._("There is no resource {id}.").format(id=data_dict["resource"]))
+        return str(resource.package_id)
+    return None
+
+
+def _user_object(context: Any) -> Any:
+    return context.get("auth_user_obj") or ckan_model.User.get(context.get("user") or "")
+
+
+def _user_id(context: Any) -> str | None:
+    user = _user_object(context)
+    return str(user.id) if user and not user.is_anonymous else None
+
+
+def _is_sysadmin(context: Any) -> bool:
+    user = _user_object(context)
+    return bool(context.get("ignore_auth") or (user and getattr(user, "sysadmin", False)))
+
+
+def _own_organisations(context: Any) -> list[str]:
+    fresh = {"user": context.get("user"), "auth_user_obj": context.get("auth_user_obj")}
+    mine = tk.get_action("organization_list_for_user")(fresh, {"permission": "update_dataset"})
+    return [organisation["id"] for organisation in mine]

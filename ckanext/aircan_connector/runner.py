@@ -1,0 +1,151 @@
+"""What a CKAN background worker executes: hand a job over, carry it out, stop it, ask about it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ckantoolkit as tk
+from sqlalchemy.exc import SQLAlchemyError
+
+from aircan.contract import Order, Publish, Report
+from aircan.errors import AircanError, FactoryUnavailable, JobStopped, TookTooLong
+from aircan.keys import run_token
+from aircan.run import run
+from aircan.status import ACTIVE, Status
+
+from . import config, factories, interfaces, jobs, orders, reconcile, uploads
+from .datastore import flag
+from .datastore.sink import DirectSink
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 1.0
+"""How often the watcher looks whether the job was cancelled."""
+
+HEARTBEAT_S = 10.0
+"""How often a working run gives a sign of life, well below the smallest sensible lease."""
+
+
+def hand_over(job_id: str) -> None:
+    """Hand a WAITING job to its factory, and carry it out here if that is what the factory wants."""
+    job = jobs.get(job_id)
+    if job is None or job["status"] != Status.WAITING.value or job["factory_id"] or not jobs.may_start(job):
+        return
+    try:
+        order = orders.make(job)
+        handed = factories.get(job["factory"]).submit(order)
+    except AircanError as exc:
+        jobs.fail(job_id, exc)
+        return
+    if jobs.handed_over(job_id, handed.factory_id) and handed.here:
+        carry_out(order)
+
+
+def stop(job_id: str) -> None:
+    """Tell the factory of a cancelled job to stop."""
+    job = jobs.get(job_id)
+    if job is None or not job["factory_id"]:
+        return
+    try:
+        factories.get(job["factory"]).cancel(job["factory_id"])
+    except FactoryUnavailable as exc:
+        log.warning("Job %s could not be stopped: %s", job_id, exc, extra={"action": "job_not_stopped"})
+
+
+def refresh(job_id: str) -> None:
+    """Ask the factory of a silent job what became of it."""
+    if job := jobs.get(job_id):
+        reconcile.look_after(job)
+
+
+def carry_out(order: Order) -> None:
+    """Carry an order out in this process and report through the callback action."""
+    sink = _Sink(order)
+    tell = _tell(order.job_id)
+    watcher = _Watcher(order.job_id, sink.interrupt, time.monotonic() + config.time_limit_s())
+    watcher.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="aircan-", dir=config.load_folder()) as folder:
+            run(
+                order,
+                source=uploads.source(order.resource),
+                sink=sink,
+                tell=tell,
+                stop=watcher.stopped,
+                workdir=Path(folder),
+            )
+    finally:
+        watcher.end()
+        sink.close()
+    if watcher.overdue:
+        jobs.fail(order.job_id, TookTooLong(limit_s=config.time_limit_s()))
+
+
+def _tell(job_id: str) -> Callable[[Report], None]:
+    token = run_token(factories.get("local").key(), job_id)
+
+    def tell(report: Report) -> None:
+        told = {**report.to_dict(), "job_id": job_id, "token": token}
+        job = tk.get_action("aircan_status_update")({"ignore_auth": True}, told)
+        if job["status"] != report.status.value and Status(job["status"]) not in ACTIVE:
+            raise JobStopped(f"the job is {job['status']}")
+
+    return tell
+
+
+class _Sink(DirectSink):
+    """The DataStore, and what CKAN itself must know of a new table."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(order.job_id, order.resource.id, before_publish=self._ask)
+        self._job_id, self._resource_id = order.job_id, order.resource.id
+
+    def _ask(self, table: dict[str, Any]) -> None:
+        interfaces.before_publish({**table, "job_id": self._job_id, "resource_id": self._resource_id})
+
+    def publish(self, *, rows: int, when: Publish) -> None:
+        """Publish the table, then flag the resource and make its default views, as CKAN does after a load."""
+        super().publish(rows=rows, when=when)
+        flag.mark_active(self._resource_id)
+        flag.default_views(self._resource_id)
+
+
+class _Watcher(threading.Thread):
+    """Looks every second whether the job is still to be worked on, and gives signs of life."""
+
+    def __init__(self, job_id: str, interrupt: Callable[[], None], deadline: float) -> None:
+        super().__init__(name=f"aircan-watch-{job_id}", daemon=True)
+        self.stopped = threading.Event()
+        self.overdue = False
+        self._job_id, self._interrupt, self._deadline = job_id, interrupt, deadline
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Watch until the run ends."""
+        beat = time.monotonic() + HEARTBEAT_S
+        while not self._ended.wait(WATCH_S):
+            try:
+                job = jobs.get(self._job_id)
+                active = job is not None and Status(job["status"]) in ACTIVE
+                if active and time.monotonic() >= beat:
+                    beat = time.monotonic() + HEARTBEAT_S
+                    jobs.report(self._job_id, Report(Status.RUNNING))
+            except SQLAlchemyError as exc:
+                log.warning("The watcher of job %s has no database: %s", self._job_id, type(exc).__name__)
+                continue
+            self.overdue = active and time.monotonic() > self._deadline
+            if self.overdue or not active:
+                self.stopped.set()
+                self._interrupt()
+                return
+
+    def end(self) -> None:
+        """Stop watching and wait for the thread."""
+        self._ended.set()
+        self.join(timeout=10)

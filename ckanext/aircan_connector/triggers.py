@@ -1,0 +1,115 @@
+"""From a user's save to `aircan_submit`: which resources changed, whether they are due, and not before the commit.
+
+CKAN says that a resource changed while the save is not committed yet, so changes are noted on the
+session and submitted after the commit. Nothing here may fail or delay a save: every entrance
+catches everything.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import ckantoolkit as tk
+import sqlalchemy as sa
+from ckan import model as ckan_model
+
+from . import config, interfaces, jobs, model
+
+log = logging.getLogger(__name__)
+
+_NOTED = "aircan_noted"
+_DUE = "aircan_due"
+
+TABLE_TYPES = frozenset({"datastore", "tabledesigner"})
+"""`url_type`s of resources whose rows live in the DataStore only; there is no file to load."""
+
+
+def note(entity: Any, operation: Any) -> None:
+    """Remember on the session that a resource has a new file or is gone; called before the commit."""
+    try:
+        if not isinstance(entity, ckan_model.Resource):
+            return
+        word = _what_happened(entity, str(operation))
+        if word:
+            session = sa.orm.object_session(entity) or ckan_model.Session()
+            session.info.setdefault(_NOTED, {})[entity.id] = word
+    except Exception:  # noqa: BLE001 - a user's save never fails because of us
+        log.exception("A change could not be noted", extra={"action": "trigger_failed"})
+
+
+def _what_happened(resource: Any, operation: str) -> str:
+    if operation == "deleted" or resource.state == "deleted":
+        return "gone"
+    if operation == "new" or getattr(resource, "url_changed", False):
+        return "changed"
+    return ""
+
+
+def committed(session: Any) -> None:
+    """Turn what was noted into what is due; called after each commit, those of savepoints too."""
+    noted = session.info.get(_NOTED)
+    if noted and not session.in_nested_transaction():
+        session.info.setdefault(_DUE, {}).update(session.info.pop(_NOTED))
+
+
+def rolled_back(session: Any) -> None:
+    """Forget what was noted: it never happened."""
+    session.info.pop(_NOTED, None)
+
+
+def listen() -> None:
+    """Listen to CKAN's sessions; called once at start."""
+    for event, listener in (("after_commit", committed), ("after_rollback", rolled_back)):
+        if not sa.event.contains(ckan_model.Session, event, listener):
+            sa.event.listen(ckan_model.Session, event, listener)
+
+
+def flush(*_args: Any, context: Any = None, **_kwargs: Any) -> None:
+    """Submit what is due, in the name of the user of `context`; called when an action has succeeded."""
+    try:
+        due = ckan_model.Session().info.pop(_DUE, None)
+    except Exception:  # noqa: BLE001 - a user's save never fails because of us
+        log.exception("Changes could not be read", extra={"action": "trigger_failed"})
+        return
+    for resource_id, word in (due or {}).items():
+        try:
+            _submit(resource_id, (context or {}).get("user")) if word == "changed" else forget(resource=resource_id)
+        except Exception:  # noqa: BLE001 - a user's save never fails because of us
+            log.exception("Resource %s was saved but not submitted", resource_id, extra={"action": "trigger_failed"})
+
+
+def _submit(resource_id: str, user: str | None) -> None:
+    resource = ckan_model.Resource.get(resource_id)
+    dataset = resource and ckan_model.Package.get(resource.package_id)
+    if resource is None or dataset is None or not config.submit_on_change():
+        return
+    if not is_due(resource) or not interfaces.may_load(resource.as_dict(), dataset.as_dict(ref_package_by="id")):
+        return
+    context = {"ignore_auth": True, "user": user or "", "aircan_by_hook": True}
+    tk.get_action("aircan_submit")(context, {"resource": resource_id})
+
+
+def is_due(resource: Any) -> bool:
+    """Return whether a resource's file is of a format that starts a run by itself."""
+    if resource.state != "active" or not resource.url or resource.url_type in TABLE_TYPES:
+        return False
+    ending = (resource.url or "").rpartition("/")[2].partition("?")[0].rpartition(".")[2]
+    declared = (resource.format or ending).lower()
+    return bool({declared, (resource.mimetype or "").lower()} & config.submit_formats())
+
+
+def forget(*, resource: str | None = None, dataset: str | None = None) -> None:
+    """Cancel the active jobs of a resource or dataset that was deleted; their hidden tables go with them."""
+    with model.begin() as connection:
+        active = model.active_jobs(connection, resource=resource, dataset=dataset)
+    for job in active:
+        jobs.cancel(job["id"], "The resource was deleted.")
+
+
+def dataset_deleted(dataset_id: str) -> None:
+    """Cancel what runs for a deleted dataset; called before the commit, by CKAN's order of things."""
+    try:
+        forget(dataset=dataset_id)
+    except Exception:  # noqa: BLE001 - a user's save never fails because of us
+        log.exception("Runs of dataset %s could not be cancelled", dataset_id, extra={"action": "trigger_failed"})
