@@ -220,16 +220,23 @@ def list_jobs(
     return int(count or 0), [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def latest_jobs(connection: sa.engine.Connection, resources: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return resource id -> its newest job, for the badges of a dataset page."""
-    latest: dict[str, dict[str, Any]] = {}
-    for resource in resources:
-        statement = (
-            sa.select(*JOB.c).where(JOB.c.resource == resource).order_by(JOB.c.created.desc(), JOB.c.id.desc()).limit(1)
-        )
-        if row := _one(connection.execute(statement)):
-            latest[resource] = row
-    return latest
+def latest_jobs(connection: sa.engine.Connection, dataset: str) -> list[dict[str, Any]]:
+    """Return the newest job of each active resource of a dataset that has one, for its badges: one query."""
+    resource = ckan_model.Resource.__table__
+    newest = (
+        sa.select(*JOB.c)
+        .where(JOB.c.resource == resource.c.id)
+        .order_by(JOB.c.created.desc(), JOB.c.id.desc())
+        .limit(1)
+        .lateral("newest")
+    )
+    statement = (
+        sa.select(*newest.c)
+        .select_from(resource.join(newest, sa.true()))
+        .where(resource.c.package_id == dataset, resource.c.state == "active")
+        .order_by(resource.c.position)
+    )
+    return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def add_event(
@@ -256,12 +263,23 @@ def count_events(connection: sa.engine.Connection, job_id: str) -> int:
 
 
 def list_events(
-    connection: sa.engine.Connection, job_id: str, *, after: int = 0, limit: int = 100, rejects: bool = False
+    connection: sa.engine.Connection,
+    job_id: str,
+    *,
+    after: int = 0,
+    limit: int = 100,
+    rejects: bool = False,
+    newest: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return events with an id above `after`, oldest first: the log, or the refused rows."""
+    """Return events with an id above `after`, oldest first: the log, or the refused rows.
+
+    Of more than `limit` events the oldest are returned, or with `newest` the newest.
+    """
     statement = sa.select(*EVENT.c).where(EVENT.c.job == job_id, EVENT.c.id > after)
     statement = statement.where(EVENT.c.level == REJECT if rejects else EVENT.c.level != REJECT)
-    return [dict(row) for row in connection.execute(statement.order_by(EVENT.c.id).limit(limit)).mappings()]
+    statement = statement.order_by(EVENT.c.id.desc() if newest else EVENT.c.id).limit(limit)
+    rows = [dict(row) for row in connection.execute(statement).mappings()]
+    return rows[::-1] if newest else rows
 
 
 def delete_jobs(connection: sa.engine.Connection, *, finished_before: datetime) -> int:

@@ -154,6 +154,23 @@ def aircan_job_list(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
 
 
 @tk.side_effect_free
+@validate(schema.aircan_job_latest)
+def aircan_job_latest(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the newest job of each resource of a dataset; a resource without a run is left out.
+
+    :param dataset: id or name of the dataset
+    :type dataset: string
+    :rtype: list of dicts
+    """
+    dataset = _dataset_filter(data_dict) or ""
+    tk.check_access("aircan_job_latest", context, {"dataset": dataset})
+    whole = _sees_details(context, dataset)
+    with model.begin() as connection:
+        rows = model.latest_jobs(connection, dataset)
+    return [dictize.job(row, whole=whole) for row in rows]
+
+
+@tk.side_effect_free
 @validate(schema.aircan_job_events)
 def aircan_job_events(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the log of a run, oldest first; for those who see the run whole.
@@ -166,16 +183,17 @@ def aircan_job_events(context: Any, data_dict: dict[str, Any]) -> list[dict[str,
     :type limit: int
     :param rejects: return the refused rows instead, in batches (optional, default: false)
     :type rejects: bool
+    :param newest: of more than `limit` events return the newest, not the oldest (optional, default: false)
+    :type newest: bool
     :rtype: list of dicts: ``id``, ``time``, ``task``, ``level``, ``message``, ``data``
     """
     job = _job(data_dict["id"])
     _check("aircan_job_events", context, job)
     if not _sees_details(context, job["dataset"]):
         raise tk.NotAuthorized(tk._("Only those who may edit the dataset see the log of its runs."))
+    wanted = {name: data_dict[name] for name in ("after", "limit", "rejects", "newest")}
     with model.begin() as connection:
-        rows = model.list_events(
-            connection, job["id"], after=data_dict["after"], limit=data_dict["limit"], rejects=data_dict["rejects"]
-        )
+        rows = model.list_events(connection, job["id"], **wanted)
     return [dictize.event(row) for row in rows]
 
 

@@ -82,6 +82,12 @@ def aircan_job_list(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
 
 
 @tk.auth_allow_anonymous_access
+def aircan_job_latest(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Readers of the dataset."""
+    return _reads(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
 def aircan_job_events(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     """Those who see the run whole; the action decides by `aircan_job_details`."""
     return _reads(context, data_dict)

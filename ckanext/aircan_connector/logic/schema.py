@@ -93,7 +93,13 @@ def aircan_job_events() -> dict[str, Any]:
         "after": [*_v("ignore_empty", "natural_number_validator"), tk.get_validator("default")(0)],
         "limit": _page(100, MAX_EVENTS),
         "rejects": [tk.get_validator("default")(False), *_v("boolean_validator")],
+        "newest": [tk.get_validator("default")(False), *_v("boolean_validator")],
     }
+
+
+def aircan_job_latest() -> dict[str, Any]:
+    """Return the schema of `aircan_job_latest`."""
+    return {"dataset": _v("not_empty", "unicode_safe")}
 
 
 def aircan_factory_list() -> dict[str, Any]:
