@@ -1,0 +1,43 @@
+# Everything starts here. `make help` lists the targets; stack/ has what they do.
+
+CKAN_VERSION ?= 2.12.0
+SITE ?= test
+ARGS ?=
+STACK = stack/bootstrap.sh
+TEST = --version $(CKAN_VERSION) --site $(SITE)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo down test test-up test-down lint types bench pins clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
+
+demo:  ## a running CKAN with real data, in .demo/ (PORT=5000); again: quick and harmless
+	@$(STACK) demo --version $(CKAN_VERSION) $(if $(PORT),--port $(PORT))
+
+down:  ## stop what `make demo` started; the data stays
+	@$(STACK) down
+
+test:  ## all tests on a stack of their own, in .test/ (CKAN_VERSION=2.11.6, ARGS="-k foo", ONLY=library,ckan,project,browser)
+	@$(STACK) test $(TEST) $(if $(ONLY),--only $(ONLY)) -- $(ARGS)
+
+test-up:  ## start the test stack and leave it running, for quick rounds with pytest (SITE=name: own databases; LIVE=1)
+	@$(STACK) test-up $(TEST) $(if $(LIVE),--live)
+
+test-down:  ## stop the test stack
+	@$(STACK) test-down
+
+lint:  ## ruff
+	@$(STACK) check lint
+
+types:  ## mypy, strict for aircan/
+	@$(STACK) check types
+
+bench:  ## the benchmarks of bench/ on the test stack (ARGS="name.py")
+	@$(STACK) bench --version $(CKAN_VERSION) -- $(ARGS)
+
+pins:  ## write requirements/*.txt anew: newest versions that fit
+	@$(STACK) pins
+
+clean:  ## stop and remove .demo/ and .test/, data and environments included
+	@$(STACK) clean

@@ -1,0 +1,196 @@
+"""The tests: a stack of their own, one pytest run per phase, and the checks that need no servers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import ckan, packages, services, venv
+from .say import plain, say
+from .site import CORE_PLUGINS, Site
+from .state import PROJECT, State
+
+NOTHING_COLLECTED = 5
+NEWEST = "2.12.0"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pytest run.
+
+    Attributes:
+        name: what `--only` calls it.
+        paths: what it runs, as far as it exists.
+        needs_live: runs against a site with web server and workers.
+        newest_only: left out for older CKAN versions.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    needs_live: bool = False
+    newest_only: bool = True
+
+
+PHASES = (
+    Phase("library", ("tests/aircan",)),
+    Phase("ckan", ("tests/ckanext", "tests/contracts"), newest_only=False),
+    Phase("project", ("tests/stack", "tests/dags", "tests/test_*.py"), needs_live=True),
+    Phase("browser", ("tests/browser",), needs_live=True),
+)
+
+
+def up(state: State, version: str, site_name: str, *, is_live: bool) -> int:
+    """Bring up the test stack, leave it running, and say how to use it."""
+    site, folder = _prepare(state, version, site_name)
+    if is_live:
+        _live(state, version, folder)
+    plain(f"\nThe test stack for CKAN {version} runs. Now, as often as you like:\n")
+    plain(f"    . {_short(site.env_file)}")
+    plain("    pytest tests/ckanext -k something")
+    plain("\n`make test-down` stops it. Several people in one folder: `make test-up SITE=name` gives own databases.")
+    return 0
+
+
+def run(state: State, version: str, site_name: str, *, only: tuple[str, ...], arguments: list[str]) -> int:
+    """Run the tests and stop the stack if it was not running before; the exit code of the worst phase.
+
+    Args:
+        state: the test stack.
+        version: of CKAN; phases for the newest version only are left out for others.
+        site_name: tests with the same name wait for each other.
+        only: names of phases; all when empty.
+        arguments: for pytest. Paths among them choose the phases; a selection may leave some phases without tests.
+    """
+    was_running = services.is_up(state)
+    phases = _chosen(version, only, arguments)
+    try:
+        with state.lock("in-use", shared=True), state.lock(f"site-{site_name}-{version}"):
+            codes = {}
+            for phase, paths in phases:
+                codes[phase.name] = _run_phase(state, version, site_name, phase, paths, arguments)
+    finally:
+        if was_running or state.is_locked("in-use"):
+            say("the test stack goes on running, as before (`make test-down` stops it)")
+        else:
+            services.down(state.folder, state)
+    return _verdict(codes, has_selection=bool(arguments))
+
+
+def _verdict(codes: dict[str, int], *, has_selection: bool) -> int:
+    plain("")
+    for name, code in codes.items():
+        what = {0: "passed", NOTHING_COLLECTED: "no tests"}.get(code, f"FAILED (exit code {code})")
+        plain(f"{name:10} {what}")
+    bad = [code for code in codes.values() if code not in (0, NOTHING_COLLECTED)]
+    if bad:
+        return bad[0]
+    nothing = [code for code in codes.values() if code == NOTHING_COLLECTED]
+    if not codes or (nothing and not has_selection) or len(nothing) == len(codes):
+        return NOTHING_COLLECTED
+    return 0
+
+
+def check(state: State, what: list[str]) -> int:
+    """Run ruff (`lint`) and mypy (`types`) with their pinned versions; 0 when all are content."""
+    folder = venv.ensure(state.folder, venv.library())
+    commands = {"lint": ["ruff", "check", "."], "types": ["mypy"]}
+    return max(_call([str(folder / "bin" / commands[name][0]), *commands[name][1:]], {}) for name in what)
+
+
+def bench(state: State, version: str, arguments: list[str]) -> int:
+    """Run the scripts of bench/ (all, or those named) against a live site of the test stack."""
+    site, folder = _prepare(state, version, "bench")
+    live = _live(state, version, folder)
+    names = arguments or [file.name for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
+    environment = {**_live_environment(live), **{f"TEST_{key}": value for key, value in site.environment().items()}}
+    python = str(folder / "bin/python")
+    return max((_call([python, str(PROJECT / "bench" / name)], environment) for name in names), default=0)
+
+
+def _chosen(version: str, only: tuple[str, ...], arguments: list[str]) -> list[tuple[Phase, list[str]]]:
+    """Return the phases to run and what each runs: files that exist, or those that the arguments name."""
+    named = [argument for argument in arguments if _file(argument).exists()]
+    chosen = []
+    for phase in PHASES:
+        if (only and phase.name not in only) or (phase.newest_only and version != NEWEST):
+            continue
+        there = [file for pattern in phase.paths for file in sorted(PROJECT.glob(pattern))]
+        paths = [str(file.relative_to(PROJECT)) for file in there]
+        if named:
+            paths = [name for name in named if any(_is_below(_file(name), file) for file in there)]
+        if paths:
+            chosen.append((phase, paths))
+    return chosen
+
+
+def _file(argument: str) -> Path:
+    """Return the file that an argument of pytest names (`tests/x.py::test_y`), if it names one."""
+    return PROJECT / argument.partition("::")[0]
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return file == folder or folder in file.parents
+
+
+def _run_phase(
+    state: State, version: str, site_name: str, phase: Phase, paths: list[str], arguments: list[str]
+) -> int:
+    if phase.name == "library":
+        folder, environment, options = venv.ensure(state.folder, venv.library()), {}, ["-p", "no:ckan"]
+    elif phase.needs_live:
+        if phase.name == "browser":
+            packages.ensure(packages.BROWSER)
+        _, folder = _prepare(state, version, site_name)
+        environment = _live_environment(_live(state, version, folder))
+        options = ["-p", "no:ckan", "-p", "no:ckan_fixtures"]
+    else:
+        site, folder = _prepare(state, version, site_name)
+        environment, options = _test_environment(site), [f"--ckan-ini={PROJECT / 'test.ini'}"]
+    rest = [argument for argument in arguments if not _file(argument).exists()]
+    say(f"{phase.name}: pytest {' '.join([*paths, *rest])}")
+    return _call([str(folder / "bin/python"), "-m", "pytest", *options, *paths, *rest], environment)
+
+
+def _prepare(state: State, version: str, site_name: str) -> tuple[Site, Path]:
+    """Bring up the servers and the databases of a test site; return it with the environment for it."""
+    with state.lock("up"):
+        (folder,) = services.up(state, venv.test(version), quick=True)
+        site = Site(state, site_name, version, plugins=CORE_PLUGINS)
+        ckan.set_up(site, folder)
+        values = _test_environment(site)
+        values["PYTEST_ADDOPTS"] = f"--ckan-ini={PROJECT / 'test.ini'}"
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+        lines.append(f'export PATH={shlex.quote(str(folder / "bin"))}:"$PATH"')
+        site.env_file.touch(mode=0o600)
+        site.env_file.write_text("\n".join(lines) + "\n")
+    return site, folder
+
+
+def _test_environment(site: Site) -> dict[str, str]:
+    """Return where the servers are; the site's own address stays what test.ini says, since nobody listens there."""
+    return {name: value for name, value in site.environment().items() if name != "CKAN_SITE_URL"}
+
+
+def _live(state: State, version: str, folder: Path) -> Site:
+    """Start the site that browser, packaging tests and benchmarks talk to."""
+    site = Site(state, "live", version)
+    with state.lock("up"):
+        ckan.set_up(site, folder)
+        ckan.write_env(site)
+        ckan.start(site, folder)
+    return site
+
+
+def _live_environment(site: Site) -> dict[str, str]:
+    return {**ckan.env(site), "CKAN_ADMIN": ckan.ADMIN, "CKAN_PASSWORD": ckan.PASSWORD}
+
+
+def _call(command: list[str], environment: dict[str, str]) -> int:
+    return subprocess.run(command, env={**os.environ, **environment}, cwd=PROJECT, check=False).returncode
+
+
+def _short(file: Path) -> str:
+    return str(file.relative_to(PROJECT)) if PROJECT in file.parents else str(file)
