@@ -13,6 +13,8 @@ import click
 from . import checks, config
 from . import reconcile as reconciling
 
+__all__ = ["aircan"]
+
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
 
 
@@ -139,8 +141,3 @@ def doctor(as_json: bool) -> None:
     )
     if not all(finding.ok for finding in found):
         raise SystemExit(1)
-
-
-def get_commands() -> list[click.Command]:
-    """Return the commands of the extension."""
-    return [aircan]

@@ -53,7 +53,7 @@ def submit(
 
     A WAITING job of the same resource, type and file is returned instead of a second one; one of
     an older file is superseded. `mark` is the file's fingerprint; `by_hand` is false for the
-    hooks, which do not queue a second run of a file that is being loaded already.
+    hooks, which do not run a file again that the newest job is about.
     """
     moment = model.now()
     row = {
@@ -82,9 +82,9 @@ def _insert(row: dict[str, Any], *, by_hand: bool) -> tuple[dict[str, Any], bool
     while True:
         with model.begin() as connection:
             if not by_hand:
-                running = model.active_job(connection, row["resource"], row["job_type"], Status.RUNNING)
-                if running and running["fingerprint"] == row["fingerprint"]:
-                    return running, False
+                newest = model.newest_job(connection, row["resource"], row["job_type"])
+                if newest and newest["fingerprint"] == row["fingerprint"]:
+                    return newest, False
             if job := model.insert_job(connection, row):
                 model.add_event(connection, job["id"], "Submitted.")
                 return job, True

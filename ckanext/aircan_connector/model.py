@@ -143,6 +143,12 @@ def active_job(
     return _one(connection.execute(statement))
 
 
+def newest_job(connection: sa.engine.Connection, resource: str, job_type: str) -> dict[str, Any] | None:
+    """Return the newest job of a resource and type, or None."""
+    statement = sa.select(*JOB.c).where(JOB.c.resource == resource, JOB.c.job_type == job_type)
+    return _one(connection.execute(statement.order_by(JOB.c.created.desc(), JOB.c.id.desc()).limit(1)))
+
+
 def active_jobs(
     connection: sa.engine.Connection, *, resource: str | None = None, dataset: str | None = None
 ) -> list[dict[str, Any]]:

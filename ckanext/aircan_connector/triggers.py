@@ -8,6 +8,7 @@ catches everything.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import ckantoolkit as tk
@@ -19,7 +20,10 @@ from . import config, interfaces, jobs, model
 log = logging.getLogger(__name__)
 
 _NOTED = "aircan_noted"
-_DUE = "aircan_due"
+"""Key in a session's `info`: resource id -> what happened, not committed yet."""
+
+_committed = threading.local()
+"""What this thread committed and nobody submitted yet; a session may be gone right after its commit."""
 
 TABLE_TYPES = frozenset({"datastore", "tabledesigner"})
 """`url_type`s of resources whose rows live in the DataStore only; there is no file to load."""
@@ -46,11 +50,18 @@ def _what_happened(resource: Any, operation: str) -> str:
     return ""
 
 
+def _due() -> dict[str, str]:
+    if not hasattr(_committed, "due"):
+        _committed.due = {}
+    due: dict[str, str] = _committed.due
+    return due
+
+
 def committed(session: Any) -> None:
     """Turn what was noted into what is due; called after each commit, those of savepoints too."""
     noted = session.info.get(_NOTED)
     if noted and not session.in_nested_transaction():
-        session.info.setdefault(_DUE, {}).update(session.info.pop(_NOTED))
+        _due().update(session.info.pop(_NOTED))
 
 
 def rolled_back(session: Any) -> None:
@@ -67,12 +78,9 @@ def listen() -> None:
 
 def flush(*_args: Any, context: Any = None, **_kwargs: Any) -> None:
     """Submit what is due, in the name of the user of `context`; called when an action has succeeded."""
-    try:
-        due = ckan_model.Session().info.pop(_DUE, None)
-    except Exception:  # noqa: BLE001 - a user's save never fails because of us
-        log.exception("Changes could not be read", extra={"action": "trigger_failed"})
-        return
-    for resource_id, word in (due or {}).items():
+    due = _due()
+    while due:
+        resource_id, word = due.popitem()
         try:
             _submit(resource_id, (context or {}).get("user")) if word == "changed" else forget(resource=resource_id)
         except Exception:  # noqa: BLE001 - a user's save never fails because of us

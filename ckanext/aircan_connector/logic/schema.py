@@ -31,7 +31,7 @@ def _text() -> list[Any]:
 
 
 def _page(default: int, most: int) -> list[Any]:
-    return [*_v("ignore_empty"), validators.aircan_between(1, most), tk.get_validator("default")(default)]
+    return [tk.get_validator("default")(default), validators.aircan_between(1, most)]
 
 
 def aircan_submit() -> dict[str, Any]:
@@ -81,7 +81,7 @@ def aircan_job_list() -> dict[str, Any]:
         "job_type": _text(),
         "q": _text(),
         "limit": _page(20, MAX_LIMIT),
-        "offset": [*_v("ignore_empty", "natural_number_validator"), tk.get_validator("default")(0)],
+        "offset": [tk.get_validator("default")(0), *_v("natural_number_validator")],
         "order": [tk.get_validator("default")("created desc"), _one_of(sorted(model.ORDERS))],
     }
 
@@ -90,7 +90,7 @@ def aircan_job_events() -> dict[str, Any]:
     """Return the schema of `aircan_job_events`."""
     return {
         "id": _v("not_empty", "unicode_safe"),
-        "after": [*_v("ignore_empty", "natural_number_validator"), tk.get_validator("default")(0)],
+        "after": [tk.get_validator("default")(0), *_v("natural_number_validator")],
         "limit": _page(100, MAX_EVENTS),
         "rejects": [tk.get_validator("default")(False), *_v("boolean_validator")],
         "newest": [tk.get_validator("default")(False), *_v("boolean_validator")],

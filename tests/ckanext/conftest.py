@@ -1,0 +1,97 @@
+"""Fixtures of the tests that run inside CKAN, with a real PostgreSQL, Redis and Solr."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from ckan import model as ckan_model
+from ckan.lib import jobs as ckan_jobs
+from ckan.tests import factories as ckan_factories
+from ckan.tests import helpers
+from werkzeug.datastructures import FileStorage
+
+from aircan.status import Status
+from ckanext.aircan_connector import config, jobs
+
+
+@pytest.fixture
+def clean_db(with_plugins, reset_db, migrate_db_for):
+    """Empty tables, ours included."""
+    reset_db()
+    migrate_db_for("aircan_connector")
+
+
+@pytest.fixture
+def queue(clean_queues, with_test_worker):
+    """Our background queue, empty at the start; call it to work off what is in it."""
+
+    def work() -> None:
+        ckan_jobs.Worker([config.queue()]).work(burst=True)
+
+    return work
+
+
+@pytest.fixture
+def submit():
+    """Submit a job for resources that need not exist."""
+
+    def make(resource: str = "r1", mark: str = "m1", **kwargs: Any) -> dict[str, Any]:
+        given = {"dataset": "d1", "user": None, "name": "a.csv", **kwargs}
+        return jobs.submit(resource=resource, mark=mark, **given)
+
+    return make
+
+
+@pytest.fixture
+def people():
+    """Users of every kind around a dataset of one organisation: word -> user dict with a token."""
+
+    def member(name: str | None = None, capacity: str | None = None) -> dict[str, Any]:
+        user = ckan_factories.User()
+        if capacity:
+            members.append({"name": user["name"], "capacity": capacity})
+        return user
+
+    members: list[dict[str, str]] = []
+    found: dict[str, Any] = {
+        "reader": member(),
+        "member": member(capacity="member"),
+        "editor": member(capacity="editor"),
+        "admin": member(capacity="admin"),
+    }
+    found["organisation"] = ckan_factories.Organization(users=members)
+    other = ckan_factories.User()
+    ckan_factories.Organization(users=[{"name": other["name"], "capacity": "editor"}])
+    found["other"] = other
+    found["sysadmin"] = ckan_factories.Sysadmin()
+    return found
+
+
+@pytest.fixture
+def upload():
+    """Create a resource with an uploaded file, as the API and the web page do."""
+
+    def make(dataset: str, data: bytes, filename: str = "a.csv", user: str | None = None, **kwargs: Any) -> Any:
+        given = {"package_id": dataset, "format": "CSV", "name": filename, "url": filename, **kwargs}
+        file = FileStorage(io.BytesIO(data), filename)
+        context = {"user": user or ckan_factories.Sysadmin()["name"], "ignore_auth": True}
+        return helpers.call_action("resource_create", context, upload=file, **given)
+
+    return make
+
+
+def row_of(job_id: str) -> dict[str, Any]:
+    """Return a job's row, or fail."""
+    row = jobs.get(job_id)
+    assert row is not None
+    return row
+
+
+def force(job_id: str, status: Status) -> None:
+    """Put a job into a status past the rules, to test moves out of it."""
+    with ckan_model.meta.engine.begin() as connection:
+        from ckanext.aircan_connector import model
+
+        connection.execute(model.JOB.update().where(model.JOB.c.id == job_id).values(status=status.value))
