@@ -8,7 +8,7 @@ AircanError
         FileEmpty FileIsHtml FormatUnknown HeaderMissing EncodingUnknown TooManyColumns NotTabular
     RowsRefused             too many rows do not fit
     LoadFailed              the table could not be made
-        ValueRefused RowsMissing DatastoreUnavailable TableBusy PublishVetoed TableInUse
+        ValueRefused RowsMissing DatastoreUnavailable DatastoreMisconfigured TableBusy PublishVetoed TableInUse
     FactoryFailed           the one who should carry out the order did not
         FactoryUnavailable WorkerLost TookTooLong NeverStarted
     JobStopped              somebody cancelled
@@ -222,7 +222,7 @@ class NotTabular(FileUnreadable):
 
     code = "not_tabular"
     sentence = N_("The file could not be read beyond line %(line)s: %(reason)s.")
-    advice = N_("Look at this line in a text editor, often a quote is not closed; correct the file and upload it again.")
+    advice = N_("Look at this line in a text editor: often a quote is not closed. Correct the file and upload it again.")
 
 
 class RowsRefused(AircanError):
@@ -272,13 +272,24 @@ class DatastoreUnavailable(LoadFailed):
     advice = N_("Run again in a while; if it fails again, tell the operators of this site.")
 
 
+class DatastoreMisconfigured(LoadFailed):
+    """The DataStore's database does not let its write role do what a load needs, or its address is not set."""
+
+    code = "datastore_misconfigured"
+    blame = Blame.CONFIG
+    sentence = N_("The database of the DataStore does not allow what a load needs.")
+    advice = N_("The operators of this site can check it with: ckan aircan doctor.")
+
+
 class TableBusy(LoadFailed):
     """The lock for the swap could not be had. Facts: tries, seconds."""
 
     code = "table_busy"
     blame = Blame.NETWORK
     retryable = True
-    sentence = N_("The new table is complete but could not be put in place: others kept the old one busy for %(seconds)s seconds.")
+    sentence = N_(
+        "The new table is complete but could not be put in place: others kept the old one busy for %(seconds)s seconds."
+    )
     advice = N_("Run again in a while.")
 
 

@@ -6,7 +6,6 @@ down: nothing here waits for it longer than `TIMEOUT_S`, because a user's save m
 
 from __future__ import annotations
 
-import logging
 import ckantoolkit as tk
 import redis
 import rq

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import plugins as p
 from sqlalchemy.exc import SQLAlchemyError
@@ -68,7 +67,7 @@ def _options() -> list[Finding]:
         *_bad("reconcile.lease_s", config.lease_s, lambda v: v >= 30, "30 or more"),
         *_bad("reconcile.interval_s", config.reconcile_interval_s, lambda v: v > 0, "above 0"),
     ]
-    if str(tk.config[config.PREFIX + "show_details_to"]) not in ("editors", "readers"):
+    if config.show_details_to() not in ("editors", "readers"):
         message = f"The option {config.PREFIX}show_details_to must be editors or readers."
         found.append(Finding("options", False, message))
     return found or [Finding("options", True, "The options are all right.")]

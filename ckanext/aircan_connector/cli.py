@@ -46,7 +46,7 @@ def _line(job: dict[str, Any]) -> str:
 
 @click.group(short_help="Runs of AirCan: submit, look, cancel, retry, reconcile.")
 def aircan() -> None:
-    """Runs of AirCan."""
+    """Submit runs, look at them, cancel them, try them again."""
 
 
 @aircan.command()
@@ -112,7 +112,7 @@ def retry(job_id: str, as_json: bool) -> None:
 
 
 @aircan.command()
-@click.option("--loop", is_flag=True, help="Go on, a round every ckanext.aircan_connector.reconcile.interval_s seconds.")
+@click.option("--loop", is_flag=True, help="Go on: a round every ckanext.aircan_connector.reconcile.interval_s.")
 @_as_json
 def reconcile(loop: bool, as_json: bool) -> None:
     """Look after silent runs, drop what killed runs left, delete old runs."""

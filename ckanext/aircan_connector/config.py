@@ -22,9 +22,14 @@ def queue() -> str:
     return str(tk.config[PREFIX + "queue"])
 
 
+def show_details_to() -> str:
+    """Return who sees runs whole: editors or readers."""
+    return str(tk.config[PREFIX + "show_details_to"])
+
+
 def readers_see_details() -> bool:
     """Return whether everybody who may read a dataset sees its runs whole."""
-    return str(tk.config[PREFIX + "show_details_to"]) == "readers"
+    return show_details_to() == "readers"
 
 
 def submit_on_change() -> bool:

@@ -53,7 +53,7 @@ def _each(method: str, *args: Any) -> Iterator[Any]:
     for plugin in PluginImplementations(IAircan):
         try:
             yield getattr(plugin, method)(*args)
-        except Exception:  # noqa: BLE001 - other people's code must not break a job
+        except Exception:
             log.exception("%s of plugin %s failed", method, plugin, extra={"action": "plugin_failed"})
 
 
@@ -66,13 +66,14 @@ def changed_order(order: Order) -> Order:
     """Return the order as the extensions want it."""
     for plugin in PluginImplementations(IAircan):
         try:
-            data = {**order.to_dict(), "resource": {**order.resource.to_dict(), "headers": dict(order.resource.headers)}}
+            resource = {**order.resource.to_dict(), "headers": dict(order.resource.headers)}
+            data = {**order.to_dict(), "resource": resource}
             new = Order.from_dict(plugin.aircan_change_order(data))
             if (new.job_id, new.job_type, new.resource.id) == (order.job_id, order.job_type, order.resource.id):
                 order = new
             else:
                 log.error("Plugin %s changed whose order it is; ignored", plugin, extra={"action": "plugin_refused"})
-        except Exception:  # noqa: BLE001 - other people's code must not break a job
+        except Exception:
             log.exception("aircan_change_order of plugin %s failed", plugin, extra={"action": "plugin_failed"})
     return order
 

@@ -249,7 +249,7 @@ def _stop(job: Mapping[str, Any]) -> None:
     try:
         background.enqueue_cancel(job["id"])
     except FactoryUnavailable as exc:
-        log.warning("The factory of job %s was not told to stop: %s", job["id"], exc, extra={"action": "job_not_stopped"})
+        log.warning("Job %s was not stopped at its factory: %s", job["id"], exc, extra={"action": "job_not_stopped"})
 
 
 def fail(job_id: str, error: AircanError) -> dict[str, Any]:

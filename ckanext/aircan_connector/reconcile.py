@@ -71,7 +71,7 @@ def _hand_over(job: Mapping[str, Any]) -> None:
         jobs.fail(job["id"], NeverStarted(seconds=round(_silence_s(job))))
         return
     try:
-        if not background.status(job["id"]) in ("queued", "started") and jobs.may_start(job):
+        if background.status(job["id"]) not in ("queued", "started") and jobs.may_start(job):
             background.enqueue_hand_over(job["id"])
     except FactoryUnavailable as exc:
         log.warning("Job %s cannot be queued: %s", job["id"], exc, extra={"action": "job_not_queued"})

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import ckantoolkit as tk
+from aircan.run import run
 from sqlalchemy.exc import SQLAlchemyError
 
 from aircan.contract import Order, Publish, Report
 from aircan.errors import AircanError, FactoryUnavailable, JobStopped, TookTooLong
 from aircan.keys import run_token
-from aircan.run import run
 from aircan.status import ACTIVE, Status
 
 from . import config, factories, interfaces, jobs, orders, reconcile, uploads

@@ -38,7 +38,7 @@ def note(entity: Any, operation: Any) -> None:
         if word:
             session = sa.orm.object_session(entity) or ckan_model.Session()
             session.info.setdefault(_NOTED, {})[entity.id] = word
-    except Exception:  # noqa: BLE001 - a user's save never fails because of us
+    except Exception:
         log.exception("A change could not be noted", extra={"action": "trigger_failed"})
 
 
@@ -83,7 +83,7 @@ def flush(*_args: Any, context: Any = None, **_kwargs: Any) -> None:
         resource_id, word = due.popitem()
         try:
             _submit(resource_id, (context or {}).get("user")) if word == "changed" else forget(resource=resource_id)
-        except Exception:  # noqa: BLE001 - a user's save never fails because of us
+        except Exception:
             log.exception("Resource %s was saved but not submitted", resource_id, extra={"action": "trigger_failed"})
 
 
@@ -119,5 +119,5 @@ def dataset_deleted(dataset_id: str) -> None:
     """Cancel what runs for a deleted dataset; called before the commit, by CKAN's order of things."""
     try:
         forget(dataset=dataset_id)
-    except Exception:  # noqa: BLE001 - a user's save never fails because of us
+    except Exception:
         log.exception("Runs of dataset %s could not be cancelled", dataset_id, extra={"action": "trigger_failed"})

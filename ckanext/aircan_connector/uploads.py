@@ -6,12 +6,12 @@ import os
 from typing import Any, BinaryIO, cast
 
 import ckantoolkit as tk
+from aircan.steps.fetch import LinkSource
 from ckan.lib import uploader
 
 from aircan.contract import Resource
 from aircan.errors import SourceMissing
 from aircan.ports import Source
-from aircan.steps.fetch import LinkSource
 
 from . import config
 

@@ -13,7 +13,7 @@ from ckan.tests import helpers
 from werkzeug.datastructures import FileStorage
 
 from aircan.status import Status
-from ckanext.aircan_connector import config, jobs
+from ckanext.aircan_connector import config, jobs, model
 
 
 @pytest.fixture
@@ -92,6 +92,4 @@ def row_of(job_id: str) -> dict[str, Any]:
 def force(job_id: str, status: Status) -> None:
     """Put a job into a status past the rules, to test moves out of it."""
     with ckan_model.meta.engine.begin() as connection:
-        from ckanext.aircan_connector import model
-
         connection.execute(model.JOB.update().where(model.JOB.c.id == job_id).values(status=status.value))

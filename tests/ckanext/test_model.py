@@ -6,13 +6,16 @@ import json
 
 import pytest
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
 from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from ckan import model as ckan_model
 
 from ckanext.aircan_connector import model
 
-pytestmark = [pytest.mark.ckan_config("ckan.plugins", "datastore aircan_connector"), pytest.mark.usefixtures("clean_db")]
+pytestmark = [
+    pytest.mark.ckan_config("ckan.plugins", "datastore aircan_connector"),
+    pytest.mark.usefixtures("clean_db"),
+]
 
 
 def test_migration_and_model_agree():
@@ -32,7 +35,8 @@ def many(connection, count: int) -> None:
             INSERT INTO aircan_connector_job
                 (id, job_type, created, updated, dataset, resource, "user", status, info, factory, last_report)
             SELECT 'j' || n, 'LOAD', now() - n * interval '1 second', now(), 'd' || n % 500, 'r' || n % 2000,
-                   'u' || n % 50, (ARRAY['DONE', 'DONE', 'DONE', 'FAILED', 'CANCELLED'])[1 + n % 5], '{}', 'local', now()
+                   'u' || n % 50, (ARRAY['DONE', 'DONE', 'DONE', 'FAILED', 'CANCELLED'])[1 + n % 5], '{}', 'local',
+                   now()
             FROM generate_series(1, :count) n
             """
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import socket
 import time
 
 import pytest
@@ -9,8 +11,10 @@ import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.tests import factories as ckan_factories
 from ckan.tests import helpers
+from werkzeug.datastructures import FileStorage
 
 from ckanext.aircan_connector import background, jobs, model
+from ckanext.aircan_connector.datastore import flag
 
 pytestmark = [
     pytest.mark.ckan_config("ckan.plugins", "datastore aircan_connector"),
@@ -64,10 +68,6 @@ class TestNewFile:
         resource = upload(dataset["id"], CSV)
         before = all_jobs()[0]["fingerprint"]
         time.sleep(0.01)
-        import io
-
-        from werkzeug.datastructures import FileStorage
-
         file = FileStorage(io.BytesIO(CSV + b"3,4\n"), "a.csv")
         act("resource_update", id=resource["id"], url="a.csv", format="CSV", upload=file)
         assert [job["status"] for job in all_jobs()] == ["CANCELLED", "WAITING"]
@@ -76,9 +76,8 @@ class TestNewFile:
     def test_the_user_who_saved_is_the_one_who_asked(self):
         user = ckan_factories.Sysadmin()
         dataset = ckan_factories.Dataset()
-        helpers.call_action(
-            "resource_create", {"user": user["name"]}, package_id=dataset["id"], url="http://example.org/a.csv", format="CSV"
-        )
+        link = {"package_id": dataset["id"], "url": "http://example.org/a.csv", "format": "CSV"}
+        helpers.call_action("resource_create", {"user": user["name"]}, **link)
         assert all_jobs()[0]["user"] == user["id"]
 
 
@@ -105,8 +104,6 @@ class TestNoNewFile:
         assert len(all_jobs()) == 2
 
     def test_our_own_flip_of_datastore_active_makes_no_job(self, resource):
-        from ckanext.aircan_connector.datastore import flag
-
         flag.mark_active(resource["id"])
         assert ckan_model.Session.query(ckan_model.Resource).get(resource["id"]).extras.get("datastore_active") is True
         assert len(all_jobs()) == 1
@@ -182,8 +179,6 @@ class TestSaveNeverFails:
 
     def test_redis_does_not_answer(self, monkeypatch):
         """A server that accepts and is silent costs the save the time-out, not more."""
-        import socket
-
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
             monkeypatch.setattr(background.config, "redis_url", lambda: url)

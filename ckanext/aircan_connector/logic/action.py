@@ -7,15 +7,12 @@ from typing import Any
 import ckantoolkit as tk
 from ckan import model as ckan_model
 from ckan.logic import validate
-from sqlalchemy.exc import ProgrammingError
 
 from aircan.contract import Report, Task
-from aircan.errors import FactoryUnavailable
-from aircan.keys import is_run_token
 from aircan.status import Status
 
 from .. import config, dictize, factories, jobs, model
-from . import schema
+from . import lookup, schema
 
 
 @validate(schema.aircan_submit)
@@ -39,14 +36,14 @@ def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     :returns: the job
     :rtype: dict
     """
-    resource, dataset = _resource_of(data_dict)
+    resource, dataset = lookup.resource_of(data_dict)
     tk.check_access("aircan_submit", context, {"dataset": dataset.id})
     by_hand = not context.get("aircan_by_hook")
-    job = _with_tables(
+    job = lookup.with_tables(
         jobs.submit,
         resource=resource.id,
         dataset=dataset.id,
-        user=_user_id(context),
+        user=lookup.user_id(context),
         name=resource.name or (resource.url or "").rpartition("/")[2] or resource.id,
         mark=jobs.fingerprint(resource.as_dict()),
         job_type=data_dict["job_type"],
@@ -84,7 +81,7 @@ def aircan_status_update(context: Any, data_dict: dict[str, Any]) -> dict[str, A
     :rtype: dict
     """
     tk.check_access("aircan_status_update", context, data_dict)
-    job = _job_of_token(data_dict)
+    job = lookup.job_of_token(data_dict)
     task = data_dict.get("task")
     told = Report(
         status=Status(data_dict["status"]),
@@ -106,9 +103,9 @@ def aircan_job_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     :type id: string
     :rtype: dict
     """
-    job = _job(data_dict["id"])
-    _check("aircan_job_show", context, job)
-    return dictize.job(job, whole=_sees_details(context, job["dataset"]))
+    job = lookup.job(data_dict["id"])
+    lookup.check("aircan_job_show", context, job)
+    return dictize.job(job, whole=lookup.sees_details(context, job["dataset"]))
 
 
 @tk.side_effect_free
@@ -133,14 +130,14 @@ def aircan_job_list(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     :rtype: dict
     """
     filters = {name: data_dict.get(name) for name in ("status", "job_type", "q", "resource", "user")}
-    filters["dataset"] = _dataset_filter(data_dict)
+    filters["dataset"] = lookup.dataset_filter(data_dict)
     tk.check_access("aircan_job_list", context, {"dataset": filters["dataset"]})
     if filters["dataset"]:
-        whole = _sees_details(context, filters["dataset"])
+        whole = lookup.sees_details(context, filters["dataset"])
     else:
         whole = True
-        if not _is_sysadmin(context):
-            filters["organisations"] = _own_organisations(context)
+        if not lookup.is_sysadmin(context):
+            filters["organisations"] = lookup.own_organisations(context)
     if not whole:
         filters["user"] = filters["q"] = None
     elif filters["user"]:
@@ -162,9 +159,9 @@ def aircan_job_latest(context: Any, data_dict: dict[str, Any]) -> list[dict[str,
     :type dataset: string
     :rtype: list of dicts
     """
-    dataset = _dataset_filter(data_dict) or ""
+    dataset = lookup.dataset_filter(data_dict) or ""
     tk.check_access("aircan_job_latest", context, {"dataset": dataset})
-    whole = _sees_details(context, dataset)
+    whole = lookup.sees_details(context, dataset)
     with model.begin() as connection:
         rows = model.latest_jobs(connection, dataset)
     return [dictize.job(row, whole=whole) for row in rows]
@@ -187,9 +184,9 @@ def aircan_job_events(context: Any, data_dict: dict[str, Any]) -> list[dict[str,
     :type newest: bool
     :rtype: list of dicts: ``id``, ``time``, ``task``, ``level``, ``message``, ``data``
     """
-    job = _job(data_dict["id"])
-    _check("aircan_job_events", context, job)
-    if not _sees_details(context, job["dataset"]):
+    job = lookup.job(data_dict["id"])
+    lookup.check("aircan_job_events", context, job)
+    if not lookup.sees_details(context, job["dataset"]):
         raise tk.NotAuthorized(tk._("Only those who may edit the dataset see the log of its runs."))
     wanted = {name: data_dict[name] for name in ("after", "limit", "rejects", "newest")}
     with model.begin() as connection:
@@ -205,9 +202,9 @@ def aircan_job_cancel(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]
     :type id: string
     :rtype: dict
     """
-    job = _job(data_dict["id"])
-    _check("aircan_job_cancel", context, job)
-    cancelled = jobs.cancel(job["id"], "Cancelled.", by=_user_id(context))
+    job = lookup.job(data_dict["id"])
+    lookup.check("aircan_job_cancel", context, job)
+    cancelled = jobs.cancel(job["id"], "Cancelled.", by=lookup.user_id(context))
     if cancelled is None:
         ended = jobs.get(job["id"]) or job
         message = tk._("This run is {status} already and cannot be cancelled.").format(status=ended["status"])
@@ -223,8 +220,8 @@ def aircan_job_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     :type id: string
     :rtype: dict
     """
-    job = _job(data_dict["id"])
-    _check("aircan_job_retry", context, job)
+    job = lookup.job(data_dict["id"])
+    lookup.check("aircan_job_retry", context, job)
     if job["status"] in (Status.WAITING.value, Status.RUNNING.value):
         message = tk._("This run is {status}; only a run that has ended can be run again.")
         raise tk.ValidationError({"id": [message.format(status=job["status"])]})
@@ -234,7 +231,7 @@ def aircan_job_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     new = jobs.submit(
         resource=job["resource"],
         dataset=job["dataset"],
-        user=_user_id(context),
+        user=lookup.user_id(context),
         name=resource.name or job["info"].get("name") or job["resource"],
         mark=jobs.fingerprint(resource.as_dict()),
         job_type=job["job_type"],
@@ -255,100 +252,3 @@ def aircan_factory_list(context: Any, data_dict: dict[str, Any]) -> list[dict[st
     """
     tk.check_access("aircan_factory_list", context, data_dict)
     return [dictize.factory(cls(), cls.name == config.factory()) for cls in factories.available().values()]
-
-
-def _with_tables(function: Any, **kwargs: Any) -> Any:
-    try:
-        return function(**kwargs)
-    except ProgrammingError as exc:
-        if getattr(exc.orig, "pgcode", "") != "42P01":
-            raise
-        message = tk._("The tables of jobs are missing. Run: ckan db upgrade -p aircan_connector")
-        raise tk.ValidationError({"aircan": [message]}) from exc
-
-
-def _resource_of(data_dict: dict[str, Any]) -> tuple[Any, Any]:
-    given = data_dict.get("resource") or data_dict.get("resource_id")
-    if not given:
-        raise tk.ValidationError({"resource": [tk._("Missing value")]})
-    resource = ckan_model.Resource.get(given)
-    dataset = ckan_model.Package.get(resource.package_id) if resource else None
-    if resource is None or dataset is None or resource.state != "active":
-        raise tk.ObjectNotFound(tk._("There is no resource {id}.").format(id=given))
-    named = data_dict.get("dataset")
-    if named and named not in (dataset.id, dataset.name):
-        message = tk._("The resource {resource} is not in the dataset {dataset}.")
-        raise tk.ValidationError({"dataset": [message.format(resource=given, dataset=named)]})
-    return resource, dataset
-
-
-def _job(job_id: str) -> dict[str, Any]:
-    job = _with_tables(jobs.get, job_id=job_id)
-    if job is None:
-        raise tk.ObjectNotFound(tk._("There is no run {id}.").format(id=job_id))
-    return dict(job)
-
-
-def _job_of_token(data_dict: dict[str, Any]) -> dict[str, Any]:
-    """Return the job that the token opens. Every way to be wrong gets the same answer."""
-    job = None
-    if data_dict.get("job_id"):
-        job = jobs.get(data_dict["job_id"])
-    elif data_dict.get("factory_id"):
-        with model.begin() as connection:
-            job = model.job_of_factory_id(connection, data_dict["factory_id"])
-    try:
-        key = factories.get(job["factory"] if job else config.factory()).key()
-    except FactoryUnavailable:
-        job, key = None, "no such factory"
-    if not is_run_token(data_dict["token"], key, job["id"] if job else "") or job is None:
-        raise tk.NotAuthorized(tk._("The token does not belong to this run."))
-    return job
-
-
-def _check(name: str, context: Any, job: dict[str, Any]) -> None:
-    tk.check_access(name, context, {"id": job["id"], "dataset": job["dataset"]})
-
-
-def _sees_details(context: Any, dataset: str) -> bool:
-    if config.readers_see_details():
-        return True
-    try:
-        tk.check_access("aircan_job_details", context, {"dataset": dataset})
-    except tk.NotAuthorized:
-        return False
-    return True
-
-
-def _dataset_filter(data_dict: dict[str, Any]) -> str | None:
-    if data_dict.get("dataset"):
-        dataset = ckan_model.Package.get(data_dict["dataset"])
-        if dataset is None:
-            raise tk.ObjectNotFound(tk._("There is no dataset {id}.").format(id=data_dict["dataset"]))
-        return str(dataset.id)
-    if data_dict.get("resource"):
-        resource = ckan_model.Resource.get(data_dict["resource"])
-        if resource is None:
-            raise tk.ObjectNotFound(tk._("There is no resource {id}.").format(id=data_dict["resource"]))
-        return str(resource.package_id)
-    return None
-
-
-def _user_object(context: Any) -> Any:
-    return context.get("auth_user_obj") or ckan_model.User.get(context.get("user") or "")
-
-
-def _user_id(context: Any) -> str | None:
-    user = _user_object(context)
-    return str(user.id) if user and not user.is_anonymous else None
-
-
-def _is_sysadmin(context: Any) -> bool:
-    user = _user_object(context)
-    return bool(context.get("ignore_auth") or (user and getattr(user, "sysadmin", False)))
-
-
-def _own_organisations(context: Any) -> list[str]:
-    fresh = {"user": context.get("user"), "auth_user_obj": context.get("auth_user_obj")}
-    mine = tk.get_action("organization_list_for_user")(fresh, {"permission": "update_dataset"})
-    return [organisation["id"] for organisation in mine]
