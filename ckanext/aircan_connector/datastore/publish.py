@@ -1,0 +1,227 @@
+"""The swap: one short transaction that puts a stage in the place of the old table.
+
+Readers see the old rows until the commit and the new ones after it. While the swap waits for its lock,
+they wait, too; so it waits at most LOCK_WAIT_MS, lets go, and tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2.errors
+from psycopg2 import sql
+
+from aircan.contract import Field
+from aircan.errors import TableBusy
+
+from . import catalogue, dress, indexes, names, stage
+from .connect import Connections
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_MS = 200
+"""How long readers may have to wait for one try (measured: a swap itself takes 2 to 4 ms)."""
+
+_PAUSE_S = 0.2
+_MAX_PAUSE_S = 2.0
+_DROP_WAIT_MS = 2_000
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """What came of a swap. `lock_seconds` is how long readers could not read."""
+
+    tries: int
+    lock_seconds: float
+    warnings: tuple[dict[str, Any], ...]
+
+
+class _ChangedMeanwhileError(Exception):
+    """The old table is not what the plan was made for."""
+
+
+_CHANGED = (psycopg2.errors.UndefinedTable, psycopg2.errors.DuplicateTable)
+"""What PostgreSQL says when a table or alias came or went between the plan and the lock."""
+
+
+def swap(
+    connections: Connections,
+    job_id: str,
+    resource_id: str,
+    fields: Sequence[Field],
+    *,
+    rows: int,
+    renames: dict[str, str],
+    max_wait_s: float,
+) -> Swapped:
+    """Put the stage in the place of the table of the resource; the old table is left under its retired name.
+
+    `renames`: temporary -> final name of indexes that are on the stage already. `max_wait_s`: how long to
+    try. Raises TableBusy, TableInUse. Whatever is raised, the old table is as it was.
+    """
+    started = time.monotonic()
+    tries = 0
+    plan: tuple[catalogue.Old | None, dress.Dressed] | None = None
+    while True:
+        tries += 1
+        try:
+            if plan is None:
+                plan = _plan(connections, job_id, resource_id, fields)
+            old, dressed = plan
+            with connections.transaction() as cursor:
+                moves = _statements(cursor, job_id, resource_id, old, {**renames, **dressed.renames}, rows)
+            seconds = _try(connections, resource_id, old, moves)
+            return Swapped(tries, seconds, dressed.warnings)
+        except (_ChangedMeanwhileError, TableBusy) as exc:
+            waited = time.monotonic() - started
+            if waited >= max_wait_s:
+                raise TableBusy(str(exc), tries=tries, seconds=round(waited)) from exc
+            if isinstance(exc, TableBusy):
+                connections.stopped.wait(_pause_s(tries))
+            else:
+                plan = None
+
+
+def _plan(
+    connections: Connections, job_id: str, resource_id: str, fields: Sequence[Field]
+) -> tuple[catalogue.Old | None, dress.Dressed]:
+    with connections.transaction() as cursor:
+        old = catalogue.old(cursor, resource_id)
+        return old, dress.like(cursor, job_id, resource_id, fields, old)
+
+
+def _pause_s(tries: int) -> float:
+    return min(_PAUSE_S * tries, _MAX_PAUSE_S) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+
+
+def _try(connections: Connections, resource_id: str, old: catalogue.Old | None, statements: sql.Composable) -> float:
+    """Lock, look whether all is as planned, swap. Returns the seconds from the lock to the commit."""
+    with connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
+        try:
+            if old is not None:
+                _lock(cursor, [*(alias.name for alias in old.aliases), resource_id])
+            locked = time.monotonic()
+            if catalogue.read(cursor, resource_id) != (old.facts if old else None):
+                raise _ChangedMeanwhileError("the table was changed meanwhile")
+            cursor.execute(statements)
+        except _CHANGED as exc:
+            raise _ChangedMeanwhileError(type(exc).__name__) from exc
+    return time.monotonic() - locked
+
+
+def _lock(cursor: Any, relations: Sequence[str]) -> None:
+    """Lock views first, as readers take them, and then the table, within one time limit for all together."""
+    listed = sql.SQL(", ").join(sql.Identifier("public", name) for name in relations)
+    cursor.execute(
+        sql.SQL("SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = '5s'").format(
+            sql.Literal(LOCK_WAIT_MS)
+        )
+    )
+    cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(listed))
+    cursor.execute("SET LOCAL statement_timeout = 0")
+
+
+def _statements(
+    cursor: Any, job_id: str, resource_id: str, old: catalogue.Old | None, renames: dict[str, str], rows: int
+) -> sql.Composable:
+    """Return all that happens under the lock, to be sent at once."""
+    table = names.stage(job_id)
+    moves = [
+        _rename("TABLE", table, resource_id),
+        _rename("INDEX", names.temporary(job_id, "pkey"), names.primary_key(resource_id)),
+        _rename("SEQUENCE", names.temporary(job_id, "seq"), names.sequence(resource_id)),
+        *(_rename("INDEX", name, final) for name, final in renames.items()),
+        sql.SQL("INSERT INTO {} (number, rows) VALUES ({}, {})").format(
+            sql.Identifier("public", names.parts(job_id)), sql.Literal(stage.PUBLISHED), sql.Literal(rows)
+        ),
+    ]
+    if has_counts(cursor):
+        moves.append(_COUNT.format(sql.Literal(resource_id), sql.Literal(rows)))
+    if old is not None:
+        searching = indexes.full_text(resource_id, indexes.columns_of(cursor, table))
+        taken = {*renames.values(), *(index.name for index in searching)}
+        moves = [*_out_of_the_way(job_id, resource_id, old, taken), *moves, *_aliases(resource_id, old)]
+    return sql.SQL("; ").join(moves)
+
+
+_COUNT = sql.SQL(
+    "INSERT INTO public._table_stats AS s VALUES ({0}, jsonb_build_object('rows', {1}::bigint)) "
+    "ON CONFLICT (resource_id) DO UPDATE SET stats = jsonb_set(s.stats, array['rows'], to_jsonb({1}::bigint))"
+)
+
+
+def has_counts(cursor: Any) -> bool:
+    """Return whether this DataStore caches the rows of each table, as that of 2.12 does."""
+    cursor.execute("SELECT to_regclass('public._table_stats') IS NOT NULL")
+    return bool(cursor.fetchone()[0])
+
+
+def _rename(kind: str, name: str, final: str) -> sql.Composable:
+    return sql.SQL("ALTER {} {} RENAME TO {}").format(
+        sql.SQL(kind), sql.Identifier("public", name), sql.Identifier(final)
+    )
+
+
+def _out_of_the_way(job_id: str, resource_id: str, old: catalogue.Old, taken: set[str]) -> list[sql.Composable]:
+    moves = [sql.SQL("DROP VIEW {}").format(sql.Identifier("public", alias.name)) for alias in old.aliases]
+    moves.append(_rename("TABLE", resource_id, names.retired(job_id)))
+    for number, index in enumerate(old.indexes):
+        if index.primary or index.name in taken:
+            moves.append(_rename("INDEX", index.name, names.temporary(job_id, "o", number)))
+    for number, sequence in enumerate(old.sequences):
+        moves.append(_rename("SEQUENCE", sequence, names.temporary(job_id, "q", number)))
+    return moves
+
+
+def _aliases(resource_id: str, old: catalogue.Old) -> list[sql.Composable]:
+    moves: list[sql.Composable] = []
+    for alias in old.aliases:
+        moves.append(
+            sql.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(
+                sql.Identifier("public", alias.name), sql.Identifier("public", resource_id)
+            )
+        )
+        moves.extend(dress.grant_statements(alias.name, alias.grants))
+    return moves
+
+
+def drop_retired(connections: Connections, job_id: str) -> None:
+    """Drop the old table; one that a long dump still reads is left to the janitor."""
+    try:
+        with connections.transaction(lock_timeout_ms=_DROP_WAIT_MS) as cursor:
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("public", names.retired(job_id))))
+    except TableBusy as exc:
+        log.info("The old table is still read and stays for now: %s", exc, extra={"action": "retired_kept"})
+
+
+def index_live(connections: Connections, resource_id: str, *, max_wait_s: float) -> list[dict[str, Any]]:
+    """Build the indexes for searching that a published table lacks; return warnings.
+
+    Readers go on; whoever writes through the API waits until an index is there. The lock is waited for
+    LOCK_WAIT_MS at a time, so that nobody queues behind us for long.
+    Raises TableBusy after `max_wait_s` without the lock.
+    """
+    warnings: list[dict[str, Any]] = []
+    started, tries = time.monotonic(), 0
+    skipped: set[str] = set()
+    while True:
+        tries += 1
+        try:
+            with connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
+                index = next((i for i in indexes.missing(cursor, resource_id) if i.name not in skipped), None)
+                if index is None:
+                    return warnings
+                if warning := indexes.build(cursor, resource_id, index, index.name):
+                    warnings.append(warning)
+                    skipped.add(index.name)
+            started, tries = time.monotonic(), 0
+        except TableBusy as exc:
+            waited = time.monotonic() - started
+            if waited >= max_wait_s:
+                raise TableBusy(exc.detail, tries=tries, seconds=round(waited)) from exc
+            connections.stopped.wait(_pause_s(tries))

@@ -1,0 +1,236 @@
+"""The hidden table of a job: made, filled part by part, counted.
+
+Everything that another process needs to go on is in the database: the parts that arrived, and the
+fields (as the comment of the parts' table). So parts may come through several web workers.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from psycopg2 import sql
+
+from aircan.contract import Field, Part, Type
+from aircan.errors import JobStopped, LoadFailed, RowsMissing, TooManyColumns, ValueRefused
+
+from . import names, triggers, vector
+from .connect import MAX_COLUMNS
+
+PUBLISHED = -1
+"""Number of the row in the parts' table that says: this job's table was swapped in."""
+
+_BEGUN = -2
+
+_COLUMN_TYPES = {Type.JSON: "nested"}
+"""Types of columns where they differ from the field's. CKAN keeps JSON in a composite of its own."""
+
+_FEED_BYTES = 65_536
+
+
+def begin(cursor: Any, job_id: str, resource_id: str, fields: Sequence[Field]) -> None:
+    """Make an empty stage with these columns, in place of whatever an earlier try of the job left.
+
+    A person's own triggers on the old table are put on the stage at once, since they may change rows.
+    Raises TooManyColumns.
+    """
+    if len(fields) > MAX_COLUMNS:
+        raise TooManyColumns(columns=len(fields), limit=MAX_COLUMNS)
+    drop(cursor, job_id)
+    if any(field.type is Type.JSON for field in fields):
+        _make_nested(cursor)
+    table = names.stage(job_id)
+    columns = [sql.SQL("_id int"), sql.SQL("_full_text tsvector")]
+    columns += [sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(column_type(f))) for f in fields]
+    cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier("public", table), sql.SQL(", ").join(columns)))
+    note = {"resource": resource_id, "fields": [f.to_dict() for f in fields]}
+    cursor.execute(
+        sql.SQL(
+            "CREATE TABLE {0} (number int PRIMARY KEY, rows bigint NOT NULL, capped int NOT NULL DEFAULT 0, "
+            "loaded timestamptz NOT NULL DEFAULT clock_timestamp()); "
+            "INSERT INTO {0} (number, rows) VALUES ({1}, 0); COMMENT ON TABLE {0} IS {2}"
+        ).format(_parts(job_id), sql.Literal(_BEGUN), sql.Literal(json.dumps(note)))
+    )
+    vector.create_function(cursor, names.vector(job_id), fields)
+    vector.attach(cursor, table, names.vector(job_id))
+    triggers.copy(cursor, resource_id, table)
+
+
+def column_type(field: Field) -> str:
+    """Return the type of a field's column."""
+    return _COLUMN_TYPES.get(field.type, field.type.value)
+
+
+def drop(cursor: Any, job_id: str) -> None:
+    """Drop everything of a job that is not published. Does nothing where there is nothing."""
+    tables = [names.stage(job_id), names.parts(job_id), names.retired(job_id)]
+    cursor.execute(
+        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.SQL(", ").join(sql.Identifier("public", t) for t in tables))
+    )
+    cursor.execute(sql.SQL("DROP FUNCTION IF EXISTS {} ()").format(sql.Identifier("public", names.vector(job_id))))
+
+
+def drop_notes(cursor: Any, job_id: str) -> None:
+    """Drop what only a load needs, once its table is published and complete."""
+    cursor.execute(
+        sql.SQL("DROP TABLE IF EXISTS {}; DROP FUNCTION IF EXISTS {} ()").format(
+            _parts(job_id), sql.Identifier("public", names.vector(job_id))
+        )
+    )
+
+
+def fields_of(cursor: Any, job_id: str) -> list[Field]:
+    """Return the fields with which the stage was begun. Raises LoadFailed when there is no stage."""
+    note = _note(cursor, job_id)
+    if note is None:
+        raise LoadFailed("there is no stage: begin was not called, or the stage was dropped")
+    return [Field.from_dict(data) for data in note["fields"]]
+
+
+def resource_of(cursor: Any, job_id: str) -> str | None:
+    """Return the id of the resource that the stage is for, None when there is no stage."""
+    note = _note(cursor, job_id)
+    return str(note["resource"]) if note else None
+
+
+def _note(cursor: Any, job_id: str) -> dict[str, Any] | None:
+    cursor.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", (_parts(job_id).as_string(cursor),))
+    text = cursor.fetchone()[0]
+    return dict(json.loads(text)) if text else None
+
+
+def put(cursor: Any, job_id: str, fields: Sequence[Field], part: Part, stopped: threading.Event) -> bool:
+    """Copy a part into the stage; False when it was there already.
+
+    The part's number is written first and in the same transaction, so that of two who bring the same
+    part at once the second waits and then leaves it.
+    Raises RowsMissing when PostgreSQL counted other rows than the part claims.
+    """
+    cursor.execute(
+        sql.SQL("INSERT INTO {} (number, rows) VALUES ({}, {}) ON CONFLICT DO NOTHING").format(
+            _parts(job_id), sql.Literal(part.number), sql.Literal(part.rows)
+        )
+    )
+    if not cursor.rowcount:
+        return False
+    loaded = _copy(cursor, names.stage(job_id), fields, _Feed(part.data, stopped))
+    if loaded != part.rows:
+        raise RowsMissing(f"part {part.number}", rows=part.rows, loaded=loaded)
+    cursor.execute(sql.SQL("SELECT nullif(current_setting({}, true), '')::int").format(sql.Literal(vector.CAPPED)))
+    if capped := cursor.fetchone()[0]:
+        cursor.execute(
+            sql.SQL("UPDATE {} SET capped = {} WHERE number = {}").format(
+                _parts(job_id), sql.Literal(capped), sql.Literal(part.number)
+            )
+        )
+    return True
+
+
+def located(error: ValueRefused, part: Part, fields: Sequence[Field]) -> ValueRefused:
+    """Return the error with `row` (the `_id`, 1 is the first row of the file), `field` and the value itself.
+
+    PostgreSQL names a line of the part; a record can be several lines long.
+    """
+    facts = dict(error.facts)
+    line = facts.pop("copy_line", None)
+    row = _record_ending_at(part.data, line) if line else None
+    if row:
+        facts["row"] = int(row[0])
+        at = next((i for i, f in enumerate(fields, 1) if f.id == facts.get("field")), None)
+        if at is not None and at < len(row):
+            facts["value"] = row[at][:200]
+    return ValueRefused(error.detail, **facts)
+
+
+def count(cursor: Any, job_id: str) -> int:
+    """Return the rows that are in the stage."""
+    cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("public", names.stage(job_id))))
+    return int(cursor.fetchone()[0])
+
+
+def capped(cursor: Any, job_id: str) -> int:
+    """Return the rows of which only the beginning can be searched, since their text is too long for PostgreSQL."""
+    cursor.execute(sql.SQL("SELECT coalesce(sum(capped), 0) FROM {}").format(_parts(job_id)))
+    return int(cursor.fetchone()[0])
+
+
+def was_published(cursor: Any, job_id: str) -> bool:
+    """Return whether the job's table was swapped in and not all was done after it."""
+    if _note(cursor, job_id) is None:
+        return False
+    cursor.execute(sql.SQL("SELECT 1 FROM {} WHERE number = {}").format(_parts(job_id), sql.Literal(PUBLISHED)))
+    return cursor.fetchone() is not None
+
+
+def idle_s(cursor: Any, job_id: str) -> float | None:
+    """Return the seconds since the last part, None when there is no stage."""
+    if _note(cursor, job_id) is None:
+        return None
+    cursor.execute(sql.SQL("SELECT extract(epoch FROM clock_timestamp() - max(loaded)) FROM {}").format(_parts(job_id)))
+    return float(cursor.fetchone()[0])
+
+
+def _parts(job_id: str) -> sql.Composable:
+    return sql.Identifier("public", names.parts(job_id))
+
+
+def _make_nested(cursor: Any) -> None:
+    """Create CKAN's type for JSON when no JSON was ever stored here."""
+    cursor.execute("SELECT 1 FROM pg_catalog.pg_type WHERE typname = 'nested'")
+    if not cursor.fetchone():
+        cursor.execute('CREATE TYPE public."nested" AS (json json, extra text)')
+
+
+def _copy(cursor: Any, table: str, fields: Sequence[Field], feed: _Feed) -> int:
+    columns = sql.SQL(", ").join([sql.SQL("_id"), *(sql.Identifier(f.id) for f in fields)])
+    target = sql.Identifier("public", table)
+    command = "COPY {} ({}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
+    if all(field.type is not Type.JSON for field in fields):
+        cursor.copy_expert(sql.SQL(command).format(target, columns), feed, _FEED_BYTES)
+        return int(cursor.rowcount)
+    # The composite's own notation is not JSON, so rows with JSON go through a table of the plain types.
+    plain = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(f.type.value)) for f in fields)
+    cursor.execute(sql.SQL("CREATE TEMPORARY TABLE _aircan_part (_id int, {}) ON COMMIT DROP").format(plain))
+    cursor.copy_expert(sql.SQL(command).format(sql.Identifier("_aircan_part"), columns), feed, _FEED_BYTES)
+    cells = sql.SQL(", ").join([sql.SQL("_id"), *(_cell(f) for f in fields)])
+    cursor.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM _aircan_part").format(target, columns, cells))
+    return int(cursor.rowcount)
+
+
+def _cell(field: Field) -> sql.Composable:
+    name = sql.Identifier(field.id)
+    if field.type is not Type.JSON:
+        return name
+    # The empty second value is what the API writes.
+    return sql.SQL("CASE WHEN {0} IS NOT NULL THEN ROW({0}, '')::public.nested END").format(name)
+
+
+def _record_ending_at(data: bytes, line: int) -> list[str] | None:
+    """Return the CSV record whose last line is the `line`th (1-based) of the text."""
+    lines = (text + "\n" for text in data.decode("utf-8", "replace").split("\n"))
+    reader: Iterator[list[str]] = csv.reader(lines)
+    for record in reader:
+        if reader.line_num >= line:  # type: ignore[attr-defined]
+            return record or None
+    return None
+
+
+class _Feed:
+    """Bytes as a file that stops giving when the job is stopped, so that no COPY outlives it."""
+
+    def __init__(self, data: bytes, stopped: threading.Event) -> None:
+        self._data = memoryview(data)
+        self._at = 0
+        self._stopped = stopped
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, b"" at the end. Raises JobStopped."""
+        if self._stopped.is_set():
+            raise JobStopped("interrupted")
+        end = len(self._data) if size < 0 else self._at + size
+        piece = bytes(self._data[self._at : end])
+        self._at += len(piece)
+        return piece
