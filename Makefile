@@ -1,10 +1,10 @@
 # Everything starts here. `make help` lists the targets; stack/ has what they do.
 
-CKAN_VERSION ?= 2.12.0
+CKAN_VERSION ?=
 SITE ?= test
 ARGS ?=
 STACK = stack/bootstrap.sh
-TEST = --version $(CKAN_VERSION) --site $(SITE)
+TEST = $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) --site $(SITE)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo down test test-up test-down lint types bench pins clean
@@ -13,7 +13,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
 
 demo:  ## a running CKAN with real data, in .demo/ (PORT=5000); again: quick and harmless
-	@$(STACK) demo --version $(CKAN_VERSION) $(if $(PORT),--port $(PORT))
+	@$(STACK) demo $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) $(if $(PORT),--port $(PORT))
 
 down:  ## stop what `make demo` started; the data stays
 	@$(STACK) down
@@ -34,7 +34,7 @@ types:  ## mypy, strict for aircan/
 	@$(STACK) check types
 
 bench:  ## the benchmarks of bench/ on the test stack (ARGS="name.py")
-	@$(STACK) bench --version $(CKAN_VERSION) -- $(ARGS)
+	@$(STACK) bench $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) -- $(ARGS)
 
 pins:  ## write requirements/*.txt anew: newest versions that fit
 	@$(STACK) pins

@@ -7,11 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import demo, pins, postgres, services, testing
+from . import demo, pins, postgres, services, testing, venv
 from .say import StackError, plain
 from .state import PROJECT, State
 
-CKAN_VERSION = "2.12.0"
 TEST_SHIFT = 50
 
 
@@ -85,7 +84,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m stack", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--dir", type=Path, help="state folder (.demo or .test)")
-    parser.add_argument("--version", default=CKAN_VERSION, help=f"CKAN version ({CKAN_VERSION})")
+    parser.add_argument("--version", default=venv.NEWEST, help=f"CKAN version ({venv.NEWEST})")
     parser.add_argument("--port", type=int, help="the demo's first choice of port (5000)")
     parser.add_argument("--site", default="test", help="name of the test site: own databases, own index (test)")
     parser.add_argument("--live", action="store_true", help="test-up: also a running site, as the browser tests use it")

@@ -14,7 +14,6 @@ from .site import CORE_PLUGINS, Site
 from .state import PROJECT, State
 
 NOTHING_COLLECTED = 5
-NEWEST = "2.12.0"
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def _chosen(version: str, only: tuple[str, ...], arguments: list[str]) -> list[t
     named = [argument for argument in arguments if _file(argument).exists()]
     chosen = []
     for phase in PHASES:
-        if (only and phase.name not in only) or (phase.newest_only and version != NEWEST):
+        if (only and phase.name not in only) or (phase.newest_only and version != venv.NEWEST):
             continue
         there = [file for pattern in phase.paths for file in sorted(PROJECT.glob(pattern))]
         paths = [str(file.relative_to(PROJECT)) for file in there]
@@ -148,7 +147,7 @@ def _run_phase(
         options = ["-p", "no:ckan", "-p", "no:ckan_fixtures"]
     else:
         site, folder = _prepare(state, version, site_name)
-        environment, options = _test_environment(site), [f"--ckan-ini={PROJECT / 'test.ini'}"]
+        environment, options = site.environment(), [f"--ckan-ini={PROJECT / 'test.ini'}"]
     rest = [argument for argument in arguments if not _file(argument).exists()]
     say(f"{phase.name}: pytest {' '.join([*paths, *rest])}")
     return _call([str(folder / "bin/python"), "-m", "pytest", *options, *paths, *rest], environment)
@@ -160,18 +159,13 @@ def _prepare(state: State, version: str, site_name: str) -> tuple[Site, Path]:
         (folder,) = services.up(state, venv.test(version), quick=True)
         site = Site(state, site_name, version, plugins=CORE_PLUGINS)
         ckan.set_up(site, folder)
-        values = _test_environment(site)
+        values = site.environment()
         values["PYTEST_ADDOPTS"] = f"--ckan-ini={PROJECT / 'test.ini'}"
         lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
         lines.append(f'export PATH={shlex.quote(str(folder / "bin"))}:"$PATH"')
         site.env_file.touch(mode=0o600)
         site.env_file.write_text("\n".join(lines) + "\n")
     return site, folder
-
-
-def _test_environment(site: Site) -> dict[str, str]:
-    """Return where the servers are; the site's own address stays what test.ini says, since nobody listens there."""
-    return {name: value for name, value in site.environment().items() if name != "CKAN_SITE_URL"}
 
 
 def _live(state: State, version: str, folder: Path) -> Site:

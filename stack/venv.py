@@ -18,6 +18,10 @@ from .say import StackError, say
 from .state import PROJECT
 
 
+NEWEST = "2.12.0"
+"""The CKAN version of the demo, of the browser tests, and of `make test` when nothing else is said."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of environment.
@@ -44,9 +48,10 @@ def demo(version: str) -> Kind:
 
 
 def test(version: str) -> Kind:
-    """Return the environment of the tests that need CKAN."""
+    """Return the environment of the tests that need CKAN; browser tests run with the newest version alone."""
+    extras = ("test", "browser") if version == NEWEST else ("test",)
     ckan = f"ckan[requirements,dev]=={version}"
-    return Kind(f"venv-{version}", _pins(f"ckan-{version}"), (ckan, "gunicorn"), extras=("test", "browser"))
+    return Kind(f"venv-{version}", _pins(f"ckan-{version}"), (ckan, "gunicorn"), extras=extras)
 
 
 def library() -> Kind:
@@ -76,7 +81,8 @@ def ensure(state_folder: Path, kind: Kind) -> Path:
         (folder / "base.stamp").write_text(base)
     if _stamp(folder, "project") != project:
         extras = f"[{','.join(kind.extras)}]" if kind.extras else ""
-        _pip(folder, kind, "--no-build-isolation", "-e", f"{PROJECT}{extras}")
+        # With CKAN named again, pip keeps to the versions that CKAN asks for.
+        _pip(folder, kind, "--no-build-isolation", *kind.packages, "-e", f"{PROJECT}{extras}")
         (folder / "project.stamp").write_text(project)
     return folder
 
