@@ -9,6 +9,7 @@ AircanError
     RowsRefused             too many rows do not fit
     LoadFailed              the table could not be made
         ValueRefused RowsMissing DatastoreUnavailable DatastoreMisconfigured TableBusy PublishVetoed TableInUse
+        MetadataUnsaved
     FactoryFailed           the one who should carry out the order did not
         FactoryUnavailable WorkerLost TookTooLong NeverStarted
     JobStopped              somebody cancelled
@@ -300,6 +301,16 @@ class TableInUse(LoadFailed):
     blame = Blame.CONFIG
     sentence = N_("The old table cannot be replaced because other database objects depend on it: %(objects)s.")
     advice = N_("The operators of this site must remove them or make them anew.")
+
+
+class MetadataUnsaved(LoadFailed):
+    """The table is live, but CKAN could not be told of it (say, its search index is away)."""
+
+    code = "metadata_unsaved"
+    blame = Blame.NETWORK
+    retryable = True
+    sentence = N_("The new rows are in the table, but the pages of the dataset could not be told of it.")
+    advice = N_("Run again in a while; if it fails again, tell the operators of this site.")
 
 
 class PublishVetoed(LoadFailed):

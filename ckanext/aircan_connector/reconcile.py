@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from aircan.errors import FactoryUnavailable, NeverStarted, WorkerLost
+from aircan.contract import Report
+from aircan.errors import FactoryUnavailable, LoadFailed, NeverStarted, WorkerLost
 from aircan.status import Status
 
 from . import background, config, factories, jobs, model
-from .datastore import janitor
+from .datastore import flag, janitor
 from .factories.base import State
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,25 @@ def look_after(job: Mapping[str, Any]) -> None:
         return
     waited = round(_silence_s(job))
     if state is State.GONE or (state is State.WORKING and waited > 3 * config.lease_s()):
-        jobs.fail(job["id"], WorkerLost(seconds=waited))
+        _worker_lost(job, waited)
     elif state is State.QUEUED and waited > MAX_WAIT_S:
         jobs.fail(job["id"], NeverStarted(seconds=waited))
+
+
+def _worker_lost(job: Mapping[str, Any], waited: int) -> None:
+    """Fail a job that nobody works on; if its table is live already, do what is missing and call it DONE."""
+    try:
+        if not janitor.was_published(job["id"]):
+            jobs.fail(job["id"], WorkerLost(seconds=waited))
+            return
+        janitor.finish_published(job["id"])
+        flag.mark_active(job["resource"])
+        flag.default_views(job["resource"])
+    except LoadFailed as exc:
+        log.warning("Job %s is looked after later: %s", job["id"], exc, extra={"action": "job_not_finished"})
+        return
+    words = "The worker was lost after the new table was in place; what it left undone is done now."
+    jobs.report(job["id"], Report(Status.DONE, message=words))
 
 
 def _hand_over(job: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from aircan.run import run
 from sqlalchemy.exc import SQLAlchemyError
 
 from aircan.contract import Order, Publish, Report
-from aircan.errors import AircanError, FactoryUnavailable, JobStopped, TookTooLong
+from aircan.errors import AircanError, FactoryUnavailable, JobStopped, MetadataUnsaved, TookTooLong
 from aircan.keys import run_token
 from aircan.status import ACTIVE, Status
 
@@ -66,8 +66,8 @@ def refresh(job_id: str) -> None:
 
 def carry_out(order: Order) -> None:
     """Carry an order out in this process and report through the callback action."""
-    sink = _Sink(order)
     tell = _tell(order.job_id)
+    sink = _Sink(order, tell)
     watcher = _Watcher(order.job_id, sink.interrupt, time.monotonic() + config.time_limit_s())
     watcher.start()
     try:
@@ -102,9 +102,10 @@ def _tell(job_id: str) -> Callable[[Report], None]:
 class _Sink(DirectSink):
     """The DataStore, and what CKAN itself must know of a new table."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, tell: Callable[[Report], None]) -> None:
         super().__init__(order.job_id, order.resource.id, before_publish=self._ask)
         self._job_id, self._resource_id = order.job_id, order.resource.id
+        self._tell = tell
 
     def _ask(self, table: dict[str, Any]) -> None:
         interfaces.before_publish({**table, "job_id": self._job_id, "resource_id": self._resource_id})
@@ -112,8 +113,13 @@ class _Sink(DirectSink):
     def publish(self, *, rows: int, when: Publish) -> None:
         """Publish the table, then flag the resource and make its default views, as CKAN does after a load."""
         super().publish(rows=rows, when=when)
-        flag.mark_active(self._resource_id)
-        flag.default_views(self._resource_id)
+        if self.warnings:
+            self._tell(Report(Status.RUNNING, result={"warnings": self.warnings}))
+        try:
+            flag.mark_active(self._resource_id)
+            flag.default_views(self._resource_id)
+        except Exception as exc:  # noqa: BLE001 - the search index and other plugins raise what they like
+            raise MetadataUnsaved(f"{type(exc).__name__}: {exc}") from exc
 
 
 class _Watcher(threading.Thread):
