@@ -105,7 +105,7 @@ class TestNoNewFile:
 
     def test_our_own_flip_of_datastore_active_makes_no_job(self, resource):
         flag.mark_active(resource["id"])
-        assert ckan_model.Session.query(ckan_model.Resource).get(resource["id"]).extras.get("datastore_active") is True
+        assert ckan_model.Resource.get(resource["id"]).extras.get("datastore_active") is True
         assert len(all_jobs()) == 1
 
     def test_datastore_create_by_the_api_makes_no_job(self, resource):
@@ -129,7 +129,7 @@ class TestNoNewFile:
         assert all_jobs() == []
 
     def test_rolled_back_save_makes_no_job(self, resource):
-        row = ckan_model.Session.query(ckan_model.Resource).get(resource["id"])
+        row = ckan_model.Resource.get(resource["id"])
         row.url = "http://example.org/never.csv"
         row.url_changed = True
         ckan_model.Session.flush()
