@@ -135,7 +135,7 @@ def old(cursor: Any, resource_id: str) -> Old | None:
     foreign = [*(facts["others"] or []), *(facts["above_views"] or [])]
     if facts["kind"] != "r":
         foreign.append(f"a relation named {resource_id} that is no table")
-    for oid, schema, name, kind, definition, _grants in views:
+    for oid, schema, name, kind, definition, _granted in views:
         if schema != "public" or kind != "v" or not _is_plain(cursor, resource_id, oid, definition):
             foreign.append(f"view {schema}.{name}")
     if foreign:

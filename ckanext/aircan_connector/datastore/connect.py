@@ -45,8 +45,9 @@ _PRELUDE = sql.SQL(
     "SET LOCAL lock_timeout = {}"
 )
 
-# "COPY _aircan_..., line 7, column b: "x""; the words are translated by PostgreSQL, the order is not.
-_CONTEXT = re.compile(r"^COPY [^,]+, \S+ (?P<line>\d+)(?:, \S+ (?P<field>.*?)(?:: .*)?)?$", re.MULTILINE | re.DOTALL)
+# COPY _aircan_..., line 7, column b: "x"    or    COPY _aircan_..., line 7: "1,2,x"
+# The words are translated by PostgreSQL, their order is not.
+_CONTEXT = re.compile(r"^COPY [^,]+, \S+ (?P<line>\d+)(?:, \S+ (?P<column>.*))?", re.MULTILINE | re.DOTALL)
 
 _UNAVAILABLE = {"08", "53", "57", "58"}
 _MISCONFIGURED = {errorcodes.READ_ONLY_SQL_TRANSACTION, errorcodes.INSUFFICIENT_PRIVILEGE}
@@ -190,8 +191,9 @@ def _connect(name: str) -> Any:
 def translate(exc: psycopg2.Error, *, stopped: bool = False) -> AircanError:
     """Return the error of our tree that says what PostgreSQL said.
 
-    A refused value of a COPY becomes ValueRefused with `field` and `copy_line` (1-based line of the
-    copied text on which the record ends). Details carry PostgreSQL's message only where it holds no data.
+    A refused value of a COPY becomes ValueRefused with `copy_line` (1-based line of the copied text on which
+    the record ends) and `copy_column` (text that begins with the column's name); see `stage.located`.
+    Details carry PostgreSQL's message only where it holds no data.
     """
     code = exc.pgcode or ""
     if stopped and code in ("", errorcodes.QUERY_CANCELED):
@@ -206,7 +208,7 @@ def translate(exc: psycopg2.Error, *, stopped: bool = False) -> AircanError:
         return TooManyColumns(_short(exc), limit=MAX_COLUMNS)
     found = _CONTEXT.search(getattr(exc.diag, "context", None) or "")
     if found and code[:2] in _OF_DATA:
-        facts = {"copy_line": int(found["line"]), "field": found["field"]}
+        facts = {"copy_line": int(found["line"]), "copy_column": found["column"]}
         return ValueRefused(f"{code} {type(exc).__name__}", value=exc.diag.message_primary, **facts)
     return LoadFailed(_short(exc))
 

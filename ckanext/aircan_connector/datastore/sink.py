@@ -47,7 +47,7 @@ class DirectSink:
         max_publish_wait_s: float = MAX_PUBLISH_WAIT_S,
     ) -> None:
         names.stage(job_id)
-        self._job, self._resource = job_id, resource_id
+        self.job_id, self.resource_id = job_id, resource_id
         self._before_publish = before_publish
         self._max_wait_s = max_publish_wait_s
         self._fields: list[Field] | None = None
@@ -59,8 +59,8 @@ class DirectSink:
     def begin(self, fields: Sequence[Field]) -> None:
         """Make an empty hidden table. Raises TableInUse at once when the old table could not be replaced."""
         with self._connections.transaction() as cursor:
-            catalogue.old(cursor, self._resource)
-            stage.begin(cursor, self._job, self._resource, fields)
+            catalogue.old(cursor, self.resource_id)
+            stage.begin(cursor, self.job_id, self.resource_id, fields)
         self._fields = list(fields)
 
     def put(self, part: Part) -> None:
@@ -71,7 +71,7 @@ class DirectSink:
         fields = self._known_fields()
         try:
             with self._connections.transaction(lock_timeout_ms=0) as cursor:
-                stage.put(cursor, self._job, fields, part, self._connections.stopped)
+                stage.put(cursor, self.job_id, fields, part, self._connections.stopped)
         except ValueRefused as exc:
             raise stage.located(exc, part, fields) from exc
 
@@ -83,20 +83,20 @@ class DirectSink:
         """
         fields = self._known_fields()
         with self._connections.transaction() as cursor:
-            loaded = stage.count(cursor, self._job)
-            if capped := stage.capped(cursor, self._job):
+            loaded = stage.count(cursor, self.job_id)
+            if capped := stage.capped(cursor, self.job_id):
                 self.warnings.append({"code": "search_capped", "rows": capped})
         if loaded != rows:
             raise RowsMissing(rows=rows, loaded=loaded)
         if self._before_publish:
-            table = {"table": names.stage(self._job), "fields": [f.to_dict() for f in fields], "rows": rows}
+            table = {"table": names.stage(self.job_id), "fields": [f.to_dict() for f in fields], "rows": rows}
             self._before_publish(table)
         renames = self._make_ready(when)
         started = time.monotonic()
         swapped = publish.swap(
             self._connections,
-            self._job,
-            self._resource,
+            self.job_id,
+            self.resource_id,
             fields,
             rows=rows,
             renames=renames,
@@ -110,10 +110,10 @@ class DirectSink:
 
     def discard(self) -> None:
         """Drop what is not published. Works after `interrupt`, too, through a connection of its own."""
-        connections = Connections(f"aircan {self._job}")
+        connections = Connections(f"aircan {self.job_id}")
         try:
             with connections.transaction() as cursor:
-                stage.drop(cursor, self._job)
+                stage.drop(cursor, self.job_id)
         finally:
             connections.close()
 
@@ -128,35 +128,35 @@ class DirectSink:
     def _known_fields(self) -> list[Field]:
         if self._fields is None:
             with self._connections.transaction() as cursor:
-                self._fields = stage.fields_of(cursor, self._job)
+                self._fields = stage.fields_of(cursor, self.job_id)
         return self._fields
 
     def _make_ready(self, when: Publish) -> dict[str, str]:
         started = time.monotonic()
         with self._connections.transaction() as cursor:
-            if not dress.is_finished(cursor, self._job):
-                dress.finish(cursor, self._job)
+            if not dress.is_finished(cursor, self.job_id):
+                dress.finish(cursor, self.job_id)
         self._measure("key", started)
         renames: dict[str, str] = {}
         if when is Publish.COMPLETE:
             started = time.monotonic()
             with self._connections.transaction() as cursor:
-                renames, warnings = dress.index(cursor, self._job, self._resource)
+                renames, warnings = dress.index(cursor, self.job_id, self.resource_id)
                 self.warnings.extend(warnings)
             self._measure("index", started)
         started = time.monotonic()
         with self._connections.transaction() as cursor:
-            dress.analyze(cursor, self._job)
+            dress.analyze(cursor, self.job_id)
         self._measure("analyze", started)
         return renames
 
     def _tidy_up(self) -> None:
-        publish.drop_retired(self._connections, self._job)
+        publish.drop_retired(self._connections, self.job_id)
         started = time.monotonic()
-        self.warnings += publish.index_live(self._connections, self._resource, max_wait_s=self._max_wait_s)
+        self.warnings += publish.index_live(self._connections, self.resource_id, max_wait_s=self._max_wait_s)
         self._measure("index_behind", started)
         with self._connections.transaction() as cursor:
-            stage.drop_notes(cursor, self._job)
+            stage.drop_notes(cursor, self.job_id)
 
     def _measure(self, name: str, started: float) -> None:
         self.measured[name] = time.monotonic() - started

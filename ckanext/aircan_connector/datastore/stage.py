@@ -135,13 +135,15 @@ def located(error: ValueRefused, part: Part, fields: Sequence[Field]) -> ValueRe
     PostgreSQL names a line of the part; a record can be several lines long.
     """
     facts = dict(error.facts)
-    line = facts.pop("copy_line", None)
+    line, column = facts.pop("copy_line", None), facts.pop("copy_column", None) or ""
+    field = max((f.id for f in fields if column.startswith(f.id + ":")), key=len, default="")
     row = _record_ending_at(part.data, line) if line else None
     if row:
         facts["row"] = int(row[0])
-        at = next((i for i, f in enumerate(fields, 1) if f.id == facts.get("field")), None)
-        if at is not None and at < len(row):
-            facts["value"] = row[at][:200]
+    if field:
+        facts["field"] = field
+        at = [f.id for f in fields].index(field) + 1
+        facts["value"] = row[at][:200] if row and at < len(row) else facts["value"]
     return ValueRefused(error.detail, **facts)
 
 

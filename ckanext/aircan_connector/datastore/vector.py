@@ -86,14 +86,12 @@ def attach_ckans(cursor: Any, table: str) -> None:
 
 
 def _document(fields: Sequence[Field]) -> sql.Composable:
-    chunks = [_joined(fields[i : i + _CHUNK]) for i in range(0, len(fields), _CHUNK)]
-    while len(chunks) > 1:
-        chunks = [_concat(chunks[i : i + _CHUNK]) for i in range(0, len(chunks), _CHUNK)]
-    return chunks[0]
-
-
-def _joined(fields: Sequence[Field]) -> sql.Composable:
-    return _concat([_text(field) for field in fields])
+    texts = [_text(field) for field in fields]
+    while len(texts) > _CHUNK:
+        # An empty chunk is left out, or the blank behind it would make the text of an empty row not empty.
+        chunks = [_concat(texts[i : i + _CHUNK]) for i in range(0, len(texts), _CHUNK)]
+        texts = [sql.SQL("nullif({}, '')").format(chunk) for chunk in chunks]
+    return _concat(texts)
 
 
 def _concat(texts: Sequence[sql.Composable]) -> sql.Composable:

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from aircan.contract import Publish
+from aircan.contract import Field, Part, Publish, Type
+from aircan.errors import (
+    DatastoreMisconfigured,
+    DatastoreUnavailable,
+    JobStopped,
+    LoadFailed,
+    PublishVetoed,
+    RowsMissing,
+    TooManyColumns,
+    ValueRefused,
+)
+from ckanext.aircan_connector.datastore.sink import DirectSink
 
-from .conftest import fields, search
+from .catalogue import leftovers, oid_of, snapshot
+from .conftest import fields, part, parts, search
 
-ROWS = [["a", "1.5"], ["b", None], [None, "3"]]
+ROWS = [["a", "1.50"], ["b", None], [None, "3"]]
 FIELDS = fields(t="text", n="numeric")
+
+
+@pytest.fixture
+def table(query, load, resource):
+    """A loaded table; afterwards it must be what it was, byte for byte."""
+    load(resource, FIELDS, ROWS)
+    before = (oid_of(query, resource), snapshot(query, resource), query(f'SELECT *, xmin::text FROM "{resource}"'))
+    yield resource
+    after = (oid_of(query, resource), snapshot(query, resource), query(f'SELECT *, xmin::text FROM "{resource}"'))
+    assert after == before
 
 
 @pytest.mark.parametrize("when", list(Publish))
@@ -22,3 +48,234 @@ def test_rows_are_there_after_publish(load, resource, when):
         (2, "b", None),
         (3, None, "3"),
     ]
+
+
+def test_a_part_sent_twice_is_loaded_once(sinks, resource):
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    for piece in [*parts(ROWS, 1), *parts(ROWS, 1)]:
+        sink.put(piece)
+    sink.publish(rows=3, when=Publish.SEARCHABLE)
+    assert search(resource)["total"] == 3
+
+
+def test_parts_may_come_in_any_order_and_from_many_threads_twice(sinks, resource):
+    rows = [[f"w{i}", i] for i in range(5000)]
+    pieces = parts(rows, 100)
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(sink.put, [*reversed(pieces), *pieces]))
+    sink.publish(rows=5000, when=Publish.COMPLETE)
+    assert [r["_id"] for r in search(resource, sort="n", limit=3)["records"]] == [1, 2, 3]
+    assert search(resource)["total"] == 5000
+
+
+def test_another_process_can_go_on_with_the_parts_and_publish(sinks, query, resource):
+    job_id = str(uuid.uuid4())
+    labelled = [Field("t", "The T"), Field("n", "n", Type.NUMERIC)]
+    sinks(resource, job_id=job_id).begin(labelled)
+    sinks(resource, job_id=job_id).put(part(ROWS))
+    sinks(resource, job_id=job_id).publish(rows=3, when=Publish.SEARCHABLE)
+    assert search(resource)["total"] == 3
+    assert "The T" in query("SELECT col_description(%s::regclass, 3)", f'"{resource}"')[0][0]
+
+
+def test_begin_again_starts_anew(sinks, query, resource):
+    sink = sinks(resource)
+    sink.begin(fields(x="text"))
+    sink.put(part([["old"]]))
+    sink.begin(FIELDS)
+    sink.put(part(ROWS))
+    sink.publish(rows=3, when=Publish.SEARCHABLE)
+    assert search(resource)["total"] == 3
+    assert leftovers(query) == []
+
+
+def test_a_part_with_other_rows_than_it_claims_is_not_kept(table, sinks):
+    sink = sinks(table)
+    sink.begin(FIELDS)
+    with pytest.raises(RowsMissing) as caught:
+        sink.put(Part(0, 4, part(ROWS).data))
+    assert caught.value.facts == {"rows": 4, "loaded": 3}
+    sink.put(part(ROWS))
+    with pytest.raises(RowsMissing):
+        sink.publish(rows=4, when=Publish.SEARCHABLE)
+    sink.discard()
+
+
+def test_a_refused_value_is_named_and_nothing_of_its_part_stays(table, sinks):
+    sink = sinks(table)
+    sink.begin(FIELDS)
+    sink.put(part([["a", 1], ["b", 2]]))
+    with pytest.raises(ValueRefused) as caught:
+        sink.put(part([['two\nlines, "quoted"', 3], ["x\ny", "1,5"], ["z", 4]], number=1, first=3))
+    assert caught.value.facts == {"row": 4, "field": "n", "value": "1,5"}
+    sink.put(part([["c", 3]], number=1, first=3))
+    with pytest.raises(RowsMissing):
+        sink.publish(rows=5, when=Publish.SEARCHABLE)
+    sink.discard()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("date", "2024-02-30"), ("timestamp", "x"), ("bool", "maybe"), ("json", "{"), ("text", "nul \0 byte")],
+)
+def test_every_type_can_refuse(sinks, resource, kind, value):
+    sink = sinks(resource)
+    sink.begin(fields(a="text", v=kind))
+    with pytest.raises(ValueRefused) as caught:
+        sink.put(part([["ok", None], ["ok", value]]))
+    assert caught.value.facts["row"] == 2
+    assert kind == "text" or (caught.value.facts["field"], caught.value.facts["value"]) == ("v", value)
+
+
+def test_a_refused_column_is_named_whatever_its_name(sinks, resource):
+    sink = sinks(resource)
+    sink.begin([Field("a", "a", Type.NUMERIC), Field('a: x, "b', "", Type.NUMERIC)])
+    with pytest.raises(ValueRefused) as caught:
+        sink.put(part([[1, 2], [1, ': "x"']]))
+    assert caught.value.facts == {"row": 2, "field": 'a: x, "b', "value": ': "x"'}
+
+
+def test_a_record_with_too_few_cells_is_refused(sinks, resource):
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    with pytest.raises(ValueRefused) as caught:
+        sink.put(Part(0, 2, b'1,"a",1\n2,"b"\n'))
+    assert caught.value.facts["row"] == 2
+
+
+def test_a_veto_leaves_the_old_table(table, sinks, query):
+    seen = {}
+
+    def veto(told):
+        seen.update(told, count=query(f'SELECT count(*) FROM "{told["table"]}"')[0][0])
+        raise PublishVetoed(reason="no")
+
+    sink = sinks(table, before_publish=veto)
+    sink.begin(fields(x="text"))
+    sink.put(part([["new"]]))
+    with pytest.raises(PublishVetoed):
+        sink.publish(rows=1, when=Publish.COMPLETE)
+    assert (seen["rows"], seen["count"], [f["id"] for f in seen["fields"]]) == (1, 1, ["x"])
+    assert not sink.published
+    sink.discard()
+
+
+def test_discard_leaves_nothing_of_the_job(table, sinks, query):
+    sink = sinks(table)
+    sink.begin(FIELDS)
+    sink.put(part(ROWS))
+    sink.discard()
+    sink.discard()
+    assert leftovers(query) == []
+
+
+def test_discard_after_publish_leaves_the_new_table(load, query, resource):
+    sink = load(resource, FIELDS, ROWS)
+    sink.discard()
+    assert (sink.published, search(resource)["total"], leftovers(query)) == (True, 3, [])
+
+
+def test_put_without_begin_is_an_error_of_ours(sinks, resource):
+    with pytest.raises(LoadFailed):
+        sinks(resource).put(part(ROWS))
+
+
+@pytest.mark.parametrize("count", [1598, 1599])
+def test_columns_up_to_the_limit_of_postgresql(sinks, resource, count):
+    sink = sinks(resource)
+    many = [Field(f"c{i}", f"c{i}", Type.BOOLEAN) for i in range(count)]
+    if count > 1598:
+        with pytest.raises(TooManyColumns) as caught:
+            sink.begin(many)
+        assert caught.value.facts == {"columns": 1599, "limit": 1598}
+        return
+    sink.begin(many)
+    sink.put(part([["true"] * count]))
+    sink.publish(rows=1, when=Publish.SEARCHABLE)
+    assert search(resource, q="true")["total"] == 1
+
+
+def test_a_text_too_long_for_a_vector_does_not_break_the_load(load, query, resource):
+    long = " ".join(f"w{i}" for i in range(200_000))
+    sink = load(resource, FIELDS, [["short", 1], [long, 2], ["end", 3]])
+    assert {"code": "search_capped", "rows": 1} in sink.warnings
+    assert search(resource, q="w17")["total"] == 1
+    assert query(f'SELECT length(t) FROM "{resource}" WHERE _id = 2') == [(len(long),)]
+
+
+def test_interrupt_stops_a_copy_and_leaves_the_old_table(table, sinks, query):
+    query(
+        "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(30); RETURN NEW; END $$"
+    )
+    sink = sinks(table)
+    sink.begin(FIELDS)
+    query(f'CREATE TRIGGER aslow BEFORE INSERT ON "{_stage(query)}" FOR EACH ROW EXECUTE PROCEDURE slow()')
+    timer = threading.Timer(0.5, sink.interrupt)
+    timer.start()
+    with pytest.raises(JobStopped):
+        sink.put(part(ROWS))
+    timer.join()
+    with pytest.raises(JobStopped):
+        sink.put(part(ROWS))
+    with pytest.raises(JobStopped):
+        sink.publish(rows=3, when=Publish.SEARCHABLE)
+    sink.discard()
+    assert leftovers(query) == []
+
+
+def test_interrupt_before_anything_stops_the_first_call(resource, sinks):
+    sink = sinks(resource)
+    sink.interrupt()
+    with pytest.raises(JobStopped):
+        sink.begin(FIELDS)
+
+
+def test_a_killed_connection_is_retryable_and_the_part_can_be_sent_again(sinks, query, resource):
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'aircan%'")
+    with pytest.raises(DatastoreUnavailable) as caught:
+        sink.put(part(ROWS))
+    assert caught.value.retryable
+    sink.put(part(ROWS))
+    sink.publish(rows=3, when=Publish.SEARCHABLE)
+    assert search(resource)["total"] == 3
+
+
+def test_no_server_is_unavailable_and_the_message_holds_no_password(sinks, resource, monkeypatch):
+    from ckanext.aircan_connector import config
+
+    monkeypatch.setattr(config, "datastore_write_url", lambda: "postgresql://u:geheim@127.0.0.1:1/nothing")
+    with pytest.raises(DatastoreUnavailable) as caught:
+        sinks(resource).begin(FIELDS)
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_read_only_database_is_the_operators_matter(table, sinks, query):
+    name = query("SELECT current_database()")[0][0]
+    query(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    try:
+        with pytest.raises(DatastoreMisconfigured) as caught:
+            sinks(table).begin(FIELDS)
+    finally:
+        query(f"SET transaction_read_only = off")
+        query(f"SET default_transaction_read_only = off")
+        query(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    assert caught.value.blame.value == "CONFIG"
+
+
+def test_connections_are_named_after_the_job_and_closed(query, resource):
+    sink = DirectSink(str(uuid.uuid4()), resource)
+    sink.begin(FIELDS)
+    named = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'aircan%'"
+    assert query(named) == [(f"aircan {sink.job_id}",)]
+    sink.close()
+    assert query(named) == []
+
+
+def _stage(query):
+    return next(name for name in leftovers(query) if len(name) == 40)
