@@ -113,6 +113,14 @@ def live_run(package_type: str, id: str, job_id: str) -> Any:
     return tk.render("aircan_connector/snippets/run.html", pages.run_context(dataset, job))
 
 
+@blueprint.route(f"{_RUN}/line")
+@answering
+def live_line(package_type: str, id: str, job_id: str) -> Any:
+    """Return the line of a resource's page, for a page that is open."""
+    dataset, job = pages.read_run(id, job_id)
+    return tk.render("aircan_connector/snippets/resource_line.html", {"job": job, "pkg": dataset, "reload": True})
+
+
 @blueprint.route("/@<organization>/<id>/actions")
 @blueprint.route("/@<organization>/<id>/actions/runs/<job_id>")
 @answering
