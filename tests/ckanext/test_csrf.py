@@ -12,7 +12,7 @@ from ckanext.aircan_connector import jobs
 pytestmark = [
     pytest.mark.ckan_config("ckan.plugins", "datastore aircan_connector"),
     pytest.mark.ckan_config("WTF_CSRF_ENABLED", True),
-    pytest.mark.usefixtures("clean_db", "clean_index", "clean_queues"),
+    pytest.mark.usefixtures("clean_db", "clean_index", "clean_redis"),
 ]
 
 TOKEN = re.compile(r'name="_csrf_token"[^>]*value="([^"]+)"')

@@ -21,7 +21,7 @@ from ckanext.aircan_connector import background, config, jobs, model
 
 pytestmark = [
     pytest.mark.ckan_config("ckan.plugins", "datastore aircan_connector"),
-    pytest.mark.usefixtures("clean_db", "clean_index", "clean_queues"),
+    pytest.mark.usefixtures("clean_db", "clean_index", "clean_redis"),
 ]
 
 EVERYBODY = ["anonymous", "reader", "other", "member", "editor", "admin", "sysadmin"]
