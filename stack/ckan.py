@@ -110,7 +110,7 @@ def _gunicorn_options(site: Site) -> list[str]:
 
 def _fingerprint(site: Site, venv: Path) -> str:
     """Return what the set-up depends on: CKAN's environment and our migrations."""
-    parts = [str(venv), (venv / "base.stamp").read_text(), str(site.folder)]
+    parts = [str(venv), (venv / "base.stamp").read_text(), str(site.folder), *site.plugins]
     versions = PROJECT / "ckanext/aircan_connector/migration/aircan_connector/versions"
     parts += [file.name + file.read_text() for file in sorted(versions.glob("*.py"))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -16,17 +16,19 @@ from .state import State
 
 ORGANISATION = "aircan-demo"
 RUNS_DEADLINE_S = 900
+SUBMIT_DEADLINE_S = 30
 POLL_S = 0.5
 FINAL = {"DONE", "FAILED", "CANCELLED"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file of the demo on the site."""
+    """A file of the demo on the site; new when this run of the demo uploaded it."""
 
     file: demo_data.File
     dataset: str
     resource: str
+    is_new: bool
 
 
 def run(state: State, version: str, *, port: int | None) -> int:
@@ -63,12 +65,13 @@ def _publish(api: Api, folder: Path, files: Path) -> Iterator[Published]:
         there = {resource["name"]: resource for resource in shown["resources"]}
         for file in dataset.files:
             resource = there.get(file.title)
-            if resource is None:
+            is_new = resource is None
+            if is_new:
                 path = demo_data.make(file, packages, files)
                 say(f"uploading {file.file_name} ({path.stat().st_size:,} bytes)")
                 fields = {"package_id": dataset.name, "name": file.title, "format": "CSV"}
                 resource = api.upload("resource_create", path, **fields)
-            yield Published(file, dataset.name, resource["id"])
+            yield Published(file, dataset.name, resource["id"], is_new)
 
 
 def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
@@ -76,7 +79,8 @@ def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
 
     A run that failed though its file is sound (its worker was killed, say) is tried again once.
     """
-    end = time.monotonic() + RUNS_DEADLINE_S
+    begin = time.monotonic()
+    _submit_forgotten(api, published)
     told: dict[str, str] = {}
     retried: set[str] = set()
     while True:
@@ -94,10 +98,21 @@ def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
                 active.append(item)
         if not active:
             return jobs
-        if time.monotonic() > end:
+        if any(item.resource not in jobs for item in active) and time.monotonic() > begin + SUBMIT_DEADLINE_S:
+            names = ", ".join(item.file.file_name for item in active if item.resource not in jobs)
+            raise StackError(f"No run was submitted for {names}. See log/web-*.log.")
+        if time.monotonic() > begin + RUNS_DEADLINE_S:
             names = ", ".join(item.file.file_name for item in active)
             raise StackError(f"After {RUNS_DEADLINE_S} s these have no final run: {names}. See log/worker-*.log.")
         time.sleep(POLL_S)
+
+
+def _submit_forgotten(api: Api, published: list[Published]) -> None:
+    """Submit files of an earlier demo that have no run: that one was stopped, or ran without AirCan."""
+    jobs = _newest(api)
+    for item in published:
+        if not item.is_new and item.resource not in jobs:
+            api.call("aircan_submit", resource=item.resource)
 
 
 def _newest(api: Api) -> dict[str, dict[str, Any]]:
