@@ -28,16 +28,16 @@ test-down:  ## stop the test stack
 	@$(STACK) test-down
 
 lint:  ## ruff
-	@$(STACK) check lint
+	@$(STACK) check -- lint
 
 types:  ## mypy, strict for aircan/
-	@$(STACK) check types
+	@$(STACK) check -- types
 
 bench:  ## the benchmarks of bench/ on the test stack (ARGS="name.py")
 	@$(STACK) bench $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) -- $(ARGS)
 
 pins:  ## write requirements/*.txt anew: newest versions that fit
-	@$(STACK) pins
+	@$(STACK) pins -- $(ARGS)
 
 clean:  ## stop and remove .demo/ and .test/, data and environments included
 	@$(STACK) clean

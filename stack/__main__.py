@@ -89,8 +89,9 @@ def main() -> int:
     parser.add_argument("--site", default="test", help="name of the test site: own databases, own index (test)")
     parser.add_argument("--live", action="store_true", help="test-up: also a running site, as the browser tests use it")
     parser.add_argument("--only", help="test: comma-separated phases (library, ckan, project, browser)")
-    parser.add_argument("arguments", nargs="*", help="passed on: to pytest, ruff, mypy or the benchmark")
-    asked = parser.parse_args()
+    parser.epilog = "What follows `--` is passed on: to pytest, to the check, to the benchmark."
+    cut = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    asked = parser.parse_args(sys.argv[1:cut], argparse.Namespace(arguments=sys.argv[cut + 1 :]))
     try:
         return COMMANDS[asked.command](asked)
     except StackError as problem:

@@ -164,6 +164,8 @@ def _table(site: Site, published: list[Published], jobs: dict[str, dict[str, Any
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     plain()
     for line in lines:
-        cells = [cell.rjust(width) if column in (2, 3) else cell.ljust(width)
-                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        cells = [
+            cell.rjust(width) if column in (2, 3) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
         plain("  ".join(cells).rstrip())

@@ -96,7 +96,7 @@ DATASETS = (
     Dataset(
         "world-airports",
         "Airports of the world",
-        "Codes, names in many scripts, positions and time zones. From the Python packages airportsdata and vega-datasets.",
+        "Codes, names in many scripts, positions, time zones. From the Python packages airportsdata and vega-datasets.",
         (
             File("Airports and landing strips", "world-airports.csv", "airportsdata/airports.csv"),
             File("Airports of the United States", "us-airports.csv", f"{_VEGA}/airports.csv"),
@@ -105,7 +105,7 @@ DATASETS = (
     Dataset(
         "palmer-penguins",
         "Penguins of the Palmer Archipelago",
-        "Measurements of 344 penguins, as published and as the field book has them. From the Python package palmerpenguins.",
+        "344 penguins, as published and as the field book has them. From the Python package palmerpenguins.",
         (
             File("Penguins", "penguins.csv", "palmerpenguins/data/penguins.csv"),
             File("Penguins, the field book", "penguins-raw.csv", "palmerpenguins/data/penguins-raw.csv"),

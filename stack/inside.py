@@ -1,7 +1,7 @@
 """Everything a new site needs from CKAN itself, in one process: each `ckan ...` command would cost seconds of start-up.
 
 Run by the Python of CKAN's environment. Standard input is one JSON object `{"ini", "admin"?: {"name", "email",
-"password", "token"?: bool}}`; the last line of standard output is one JSON object `{"permissions": SQL, "token"?: text}`.
+"password", "token"?: bool}}`; the last line of standard output is another, `{"permissions": SQL, "token"?: text}`.
 Every part may be run again: what is there stays.
 """
 
@@ -35,7 +35,8 @@ def _tables() -> str:
     from ckanext.datastore.cli import permissions_sql
 
     model.repo.init_db()
-    for plugin in config["ckan.plugins"] if isinstance(config["ckan.plugins"], list) else config["ckan.plugins"].split():
+    plugins = config["ckan.plugins"]
+    for plugin in plugins if isinstance(plugins, list) else plugins.split():
         if os.path.exists(_resolve_alembic_config(plugin)):
             _run_migrations(plugin)
     main, write, read = (

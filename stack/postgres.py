@@ -81,7 +81,7 @@ def ensure_database(state: State, name: str) -> bool:
     """Create a database that belongs to CKAN's role; True when it was not there."""
     if sql(state, f"SELECT 1 FROM pg_database WHERE datname = '{name}'").strip():
         return False
-    sql(state, f'CREATE DATABASE "{name}" OWNER {OWNER} ENCODING \'UTF8\'')
+    sql(state, f"CREATE DATABASE \"{name}\" OWNER {OWNER} ENCODING 'UTF8'")
     return True
 
 

@@ -134,9 +134,7 @@ def _is_below(file: Path, folder: Path) -> bool:
     return file == folder or folder in file.parents
 
 
-def _run_phase(
-    state: State, version: str, site_name: str, phase: Phase, paths: list[str], arguments: list[str]
-) -> int:
+def _run_phase(state: State, version: str, site_name: str, phase: Phase, paths: list[str], arguments: list[str]) -> int:
     if phase.name == "library":
         folder, environment, options = venv.ensure(state.folder, venv.library()), {}, ["-p", "no:ckan"]
     elif phase.needs_live:

@@ -17,7 +17,6 @@ from .demo_data import PACKAGES as DEMO_PACKAGES
 from .say import StackError, say
 from .state import PROJECT
 
-
 NEWEST = "2.12.0"
 """The CKAN version of the demo, of the browser tests, and of `make test` when nothing else is said."""
 
