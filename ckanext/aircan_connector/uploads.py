@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 import ckantoolkit as tk
-from aircan.steps.fetch import LinkSource
 from ckan.lib import uploader
 
 from aircan.contract import Resource
 from aircan.errors import SourceMissing
 from aircan.ports import Source
+from aircan.sources import LinkSource
 
 from . import config
 
@@ -29,6 +30,11 @@ class UploadSource:
         self._uploader = uploader.get_resource_uploader(dict(resource))
         self._path = self._uploader.get_path(resource["id"])
         self.size_bytes = self._size()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether CKAN itself keeps the file, so that nobody else could have it."""
+        return type(self._uploader).__module__ == uploader.__name__
 
     def _storage(self) -> Any:
         storage = getattr(self._uploader, "storage", None)
@@ -93,12 +99,25 @@ class _Chunks:
 def source(resource: Resource) -> Source:
     """Return where the bytes of an order's resource come from.
 
-    An uploader that names no local file and has no storage (those of cloud extensions) is read
-    through the resource's own URL.
+    An upload that an extension keeps elsewhere (cloud storages without a storage of CKAN) is read
+    through the resource's own URL, as any visitor would.
     """
     if resource.url_type != "upload":
-        return LinkSource.of(resource)
-    return UploadSource(tk.get_action("resource_show")({"ignore_auth": True}, {"id": resource.id}))
+        return LinkSource.of(resource, **_link_options())
+    shown = tk.get_action("resource_show")({"ignore_auth": True}, {"id": resource.id})
+    upload = UploadSource(shown)
+    if upload.is_ours or upload.size_bytes is not None:
+        return upload
+    options = _link_options()
+    own = urlsplit(config.site_url()).hostname or ""
+    options["allow_hosts"] = {*options["allow_hosts"], own}
+    return LinkSource(shown["url"], headers=resource.headers, **options)
 
 
-__all__ = ["Source", "UploadSource", "config", "source"]
+def _link_options() -> dict[str, Any]:
+    return {
+        "allow_hosts": config.link_allowed_hosts(),
+        "connect_timeout_s": config.link_timeout_s(),
+        "read_timeout_s": config.link_timeout_s(),
+        "total_timeout_s": config.time_limit_s(),
+    }
