@@ -58,9 +58,16 @@ def test_insert_gets_the_next_id_and_is_found(table):
 def test_upsert_needs_a_key_that_can_be_added(table):
     call("datastore_create", table, primary_key="n")
     call("datastore_upsert", table, records=[{"n": 5, "word": "changed"}, {"n": 99, "word": "added"}])
+    assert search(table, filters={"n": 5})["records"][0]["word"] == "changed"
+    assert search(table, q="added")["total"] == 1
+    assert search(table)["total"] == 31
+
+
+def test_an_updated_row_is_found_by_its_new_words_only(table):
+    call("datastore_create", table, primary_key="n")
+    call("datastore_upsert", table, method="update", records=[{"n": 5, "word": "changed"}])
     assert search(table, q="changed")["records"][0]["_id"] == 5
     assert search(table, q="word5")["total"] == 0
-    assert search(table)["total"] == 31
 
 
 def test_delete_rows_and_the_table(table, query):
