@@ -64,14 +64,13 @@ def _publish(api: Api, folder: Path, files: Path) -> Iterator[Published]:
             shown = api.call("package_create", owner_org=ORGANISATION, **words)
         there = {resource["name"]: resource for resource in shown["resources"]}
         for file in dataset.files:
-            resource = there.get(file.title)
-            is_new = resource is None
+            is_new = file.title not in there
             if is_new:
                 path = demo_data.make(file, packages, files)
                 say(f"uploading {file.file_name} ({path.stat().st_size:,} bytes)")
                 fields = {"package_id": dataset.name, "name": file.title, "format": "CSV"}
-                resource = api.upload("resource_create", path, **fields)
-            yield Published(file, dataset.name, resource["id"], is_new)
+                there[file.title] = api.upload("resource_create", path, **fields)
+            yield Published(file, dataset.name, there[file.title]["id"], is_new)
 
 
 def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Container
 
 from .say import StackError, say
 
@@ -22,7 +23,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(what: str, wanted: int, *, besides: set[int] = frozenset()) -> int:  # type: ignore[assignment]
+def choose(what: str, wanted: int, *, besides: Container[int] = ()) -> int:
     """Return `wanted` or the next free port after it, and say so when it is another one.
 
     Args:

@@ -15,6 +15,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 MARK = "AIRCAN_STACK"
 """Environment variable of every process we start: the state folder it belongs to and its name."""
@@ -51,7 +52,7 @@ def start(
     environment = {**os.environ, **(env or {}), MARK: _mark(folder, name)}
     (folder / "log").mkdir(exist_ok=True)
     (folder / "run").mkdir(exist_ok=True)
-    identity = {"user": user, "group": user, "extra_groups": []} if user else {}
+    identity: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
     with log_file(folder, name).open("ab") as log:
         child = subprocess.Popen(
             command,
@@ -61,7 +62,7 @@ def start(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **identity,  # type: ignore[arg-type]
+            **identity,
         )
     record = Recorded(child.pid, _started(child.pid) or "", _boot())
     _record_file(folder, name).write_text(json.dumps(asdict(record)))

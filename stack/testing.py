@@ -14,6 +14,7 @@ from .site import CORE_PLUGINS, Site
 from .state import PROJECT, State
 
 NOTHING_COLLECTED = 5
+COMPOSE = "vendor.compose-spec"
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,16 @@ def _verdict(codes: dict[str, int], *, has_selection: bool) -> int:
 
 
 def check(state: State, what: list[str]) -> int:
-    """Run ruff (`lint`) and mypy (`types`) with their pinned versions; 0 when all are content."""
-    folder = venv.ensure(state.folder, venv.library())
-    commands = {"lint": ["ruff", "check", "."], "types": ["mypy"]}
-    return max(_call([str(folder / "bin" / commands[name][0]), *commands[name][1:]], {}) for name in what)
+    """Run the checks named, with their pinned versions; 0 when all are content.
+
+    `lint` is ruff, and compose.yaml against the Compose specification; `types` is mypy.
+    """
+    programs = venv.ensure(state.folder, venv.library()) / "bin"
+    commands = {
+        "lint": [["ruff", "check", "."], ["check-jsonschema", "-q", "--builtin-schema", COMPOSE, "compose.yaml"]],
+        "types": [["mypy"]],
+    }
+    return max(_call([str(programs / name), *rest], {}) for part in what for name, *rest in commands[part])
 
 
 def bench(state: State, version: str, arguments: list[str]) -> int:
