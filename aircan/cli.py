@@ -1,0 +1,149 @@
+"""The command `aircan`: look at a file, or carry an order out without CKAN.
+
+Exit codes: 0 done, 1 failed (the message says why), 2 wrong use, 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aircan import __version__
+from aircan.contract import Order, Reject, Report
+from aircan.engine import Engine
+from aircan.errors import AircanError, OrderRefused
+from aircan.folder import FolderSink
+from aircan.net.sources import FileSource, LinkSource
+from aircan.ports import Source, never
+from aircan.run import run
+from aircan.status import Status
+from aircan.steps.infer import infer
+from aircan.steps.sniff import sniff
+from aircan.table import Rejects, explain
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or those of the process; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except AircanError as exc:
+        _show_error(exc.to_dict(), as_json=arguments.json)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="aircan", description="The data factory: read tables and load them.")
+    parser.add_argument("--version", action="version", version=f"aircan {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = commands.add_parser("sniff", help="say what a file is, and the type of each column with its reason")
+    one.add_argument("file", type=Path)
+    one.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="delimiter, encoding, ...")
+    one.set_defaults(command=_sniff)
+    other = commands.add_parser("run", help="carry out an order and write the rows into a folder")
+    other.add_argument("order", type=Path, help="the order, a JSON file")
+    other.add_argument("--file", type=Path, help="read this file instead of the resource's link")
+    other.add_argument("--out", type=Path, default=Path("aircan-out"), help="folder for the rows: %(default)s")
+    other.add_argument("--allow-host", action="append", default=[], help="host that may have a private address")
+    other.set_defaults(command=_run)
+    for command in (one, other):
+        command.add_argument("--json", action="store_true", help="print JSON, one value a line")
+    return parser
+
+
+def _params(pairs: Sequence[str]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise OrderRefused(field=f"params.{name}")
+        params[name] = int(value) if value.isdigit() else value
+    return params
+
+
+def _sniff(arguments: argparse.Namespace) -> int:
+    FileSource(arguments.file).open().close()
+    params, found = _params(arguments.param), list[Reject]()
+    with tempfile.TemporaryDirectory(prefix="aircan-") as folder:
+        workdir, rejects = Path(folder), Rejects(10, found.extend)
+        table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=never())
+        with Engine(workdir, stop=never(), memory_mb=table.memory_mb) as engine:
+            columns = infer(table, engine, types={}, date_order=str(params.get("date_order") or ""))
+        rejects.flush()
+    shown = {
+        **table.facts,
+        "rows": table.rows,
+        "rejected": rejects.count,
+        "fields": [field.to_dict() for field in columns.fields],
+        "warnings": [dict(warning) for warning in (*table.warnings, *columns.warnings)],
+        "rejects": [reject.to_dict() for reject in found],
+    }
+    if arguments.json:
+        print(json.dumps(shown, ensure_ascii=False))
+    else:
+        _show_sniffed(shown, found)
+    return 0
+
+
+def _show_sniffed(shown: dict[str, Any], rejects: Sequence[Reject]) -> None:
+    facts = ("format", "encoding", "delimiter", "header_line", "rows", "rejected")
+    print(", ".join(f"{name} {shown[name]!r}" for name in facts))
+    width = max(len(field["id"]) for field in shown["fields"])
+    for field in shown["fields"]:
+        reason = ", ".join(f"{name} {value!r}" for name, value in field["reason"].items() if name != "code")
+        print(f"  {field['id']:{width}}  {field['type']:9}  {field['reason']['code']}{': ' if reason else ''}{reason}")
+    for warning in shown["warnings"]:
+        print("warning: " + ", ".join(f"{name} {value!r}" for name, value in warning.items()))
+    for reject in rejects:
+        print(f"rejected: line {reject.line}: {explain(reject)}")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        order = Order.from_dict(json.loads(arguments.order.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as exc:
+        raise OrderRefused(str(exc), field=str(arguments.order)) from exc
+    link = LinkSource.of(order.resource, allow_hosts=arguments.allow_host)
+    source: Source = FileSource(arguments.file) if arguments.file else link
+    stop = threading.Event()
+    show = _show_json if arguments.json else _show
+    try:
+        final = run(order, source=source, sink=FolderSink(arguments.out), tell=show, stop=stop)
+    except KeyboardInterrupt:
+        stop.set()
+        raise
+    return 0 if final and final.status is Status.DONE else 1
+
+
+def _show_json(report: Report) -> None:
+    print(json.dumps(report.to_dict(), ensure_ascii=False), flush=True)
+
+
+def _show(report: Report) -> None:
+    if report.progress:
+        print("  " + ", ".join(f"{name} {count}" for name, count in report.progress.items()), flush=True)
+    elif report.task and report.status is Status.RUNNING:
+        print(f"{report.task.id}: {report.task.message or report.task.status.value}", flush=True)
+    for warning in report.result.get("warnings", ()):
+        print("  warning: " + ", ".join(f"{name} {value!r}" for name, value in warning.items()))
+    for reject in report.result.get("rejects", ()):
+        print(f"  rejected: line {reject['line']}: {explain(Reject.from_dict(reject))}")
+    if report.error:
+        _show_error(dict(report.error), as_json=False)
+    elif report.status is Status.DONE:
+        print(report.message)
+
+
+def _show_error(error: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": error}, ensure_ascii=False))
+    else:
+        print(f"{error['code']}: {error['message']}", file=sys.stderr)

@@ -1,0 +1,121 @@
+"""Why a column is text although it nearly was something else. The codes are listed in docs/formats.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aircan.columns import values
+from aircan.columns.values import NULL_WORDS, Reading
+
+NEARLY = 0.5
+"""Share of a column's values that must look like numbers (or dates) for the others to need an explanation."""
+
+NUMBERLIKE: dict[str, str] = {
+    "leading_zero": r"-?0[0-9]+([.,][0-9]+)?",
+    "minus_zero": r"-0([.,]0+)?",
+    "plus_sign": r"\+[0-9][0-9 ().,-]*",
+    "bare_exponent": r"-?[0-9]+[eE][0-9]+",
+    "trailing_point": r"-?[0-9]+[.,]",
+    "leading_point": r"-?[.,][0-9]+",
+    "thousands": r"-?[0-9]{1,3}([,.'][0-9]{3})+([.,][0-9]+)?",
+    "decimal_comma": r"-?[0-9]+,[0-9]+",
+    "underscore": r"-?[0-9]+(_[0-9]+)+",
+    "inner_blank": r"-?[0-9]+([ \x{00a0}\x{202f}][0-9]+)+([.,][0-9]+)?",
+    "unit": r"[^0-9A-Za-z\s.,+-]?\s?-?[0-9][0-9.,]*\s?[^0-9A-Za-z\s.,+-]?",
+}
+"""Kinds of text that look like numbers; the first that matches names the reason."""
+
+DATELIKE: dict[str, str] = {
+    "offset": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{0,2})",
+    "mixed_dates": r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?",
+    "two_digit_year": r"[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2}( .*)?",
+    "order_unproven": r"([0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}|[0-9]{4}[/.][0-9]{1,2}[/.][0-9]{1,2})( .*)?",
+}
+"""Kinds of text that look like dates."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to ask of the whole column: how many values meet the condition, and which is the first.
+
+    Attributes:
+        index: number of the column, from 0; its trimmed text is v<index>.
+        code: code of the reason that the answer completes.
+        condition: SQL, "" when the answer is known.
+        row: number of the row that answers, when it is known.
+        value: its value.
+    """
+
+    index: int
+    code: str
+    condition: str = ""
+    row: int | None = None
+    value: str | None = None
+
+
+def doubt(
+    index: int,
+    readings: Sequence[Reading],
+    misfits: Sequence[int],
+    sample: Sequence[str | None],
+    *,
+    only_null_words: bool,
+) -> Question:
+    """Return the question whose answer says why a column is text.
+
+    Args:
+        index: number of the column, from 0.
+        readings: those that the sample did not rule out.
+        misfits: theirs over the whole file.
+        sample: the first values, blanks around them removed.
+        only_null_words: whether the column has no other value.
+    """
+    v = f"v{index}"
+    real = f"{v} <> '' AND {v} NOT IN {values.null_words()}"
+    seen = [value for value in sample if value and value not in NULL_WORDS]
+    if only_null_words:
+        return Question(index, "null_words_only", f"{v} IN {values.null_words()}")
+    if readings:
+        return _nearly(index, v, real, readings, misfits)
+    for known, kinds in ((values.PLAIN, NUMBERLIKE), ("", DATELIKE)):
+        pattern = "|".join(f"({p})" for p in (known, *kinds.values()) if p)
+        like = [value for value in seen if _full(pattern, value)]
+        if len(like) >= NEARLY * len(seen):
+            return _kind(index, v, real, known, kinds, [x for x in seen if not known or not _full(known, x)])
+    row, value = next((row, value) for row, value in enumerate(sample, 1) if value in seen)
+    return Question(index, "words", row=row, value=value)
+
+
+def _nearly(index: int, v: str, real: str, readings: Sequence[Reading], misfits: Sequence[int]) -> Question:
+    """Every value of the sample fitted: the first misfit of the whole file, or the missing proof, is the reason."""
+    fewest = min(range(len(readings)), key=lambda i: misfits[i])
+    reading = readings[fewest]
+    if not misfits[fewest]:
+        code = "comma_unproven" if reading is values.DECIMAL_COMMA else "order_unproven"
+        return Question(index, code, f"{real}")
+    return Question(index, f"not_{reading.type.value}", f"{real} AND NOT {reading.condition(v)}")
+
+
+def _kind(index: int, v: str, real: str, known: str, kinds: dict[str, str], odd: Sequence[str]) -> Question:
+    for value in odd:
+        for code, pattern in kinds.items():
+            if _full(pattern, value):
+                return Question(index, code, f"{real} AND {values.matches(v, pattern)}")
+    if odd or not known:
+        return Question(index, "words", f"{real} AND NOT {values.NUMERIC.condition(v)}")
+    return Question(index, "not_numeric", f"{real} AND NOT {values.NUMERIC.condition(v)}")
+
+
+def refine(code: str, value: str | None) -> str:
+    """Return a better code for a first misfit whose kind is known, else the same."""
+    if not code.startswith("not_") or value is None:
+        return code
+    kinds = NUMBERLIKE if code == "not_numeric" else DATELIKE if code in ("not_date", "not_timestamp") else {}
+    return next((kind for kind, pattern in kinds.items() if kind != "order_unproven" and _full(pattern, value)), code)
+
+
+def _full(pattern: str, value: str) -> bool:
+    python = re.sub(r"\\x\{([0-9a-f]+)\}", lambda m: chr(int(m.group(1), 16)), pattern)
+    return re.fullmatch(python, value, re.ASCII) is not None

@@ -1,0 +1,47 @@
+"""A sink that writes into a folder, for `aircan run` without CKAN, and for tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from aircan.contract import Field, Part, Publish
+from aircan.errors import RowsMissing
+
+
+class FolderSink:
+    """Writes part-00000.csv, part-00001.csv, ... and, when published, fields.json.
+
+    Parts are COPY text as `contract.Part` says: no header, `_id` first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._fields: list[Field] = []
+        self._rows: dict[int, int] = {}
+
+    def begin(self, fields: Sequence[Field]) -> None:
+        """Remove what an earlier run left."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.discard()
+        self._fields = list(fields)
+
+    def put(self, part: Part) -> None:
+        """Write a part; one that is there already is left alone."""
+        if part.number not in self._rows:
+            (self._folder / f"part-{part.number:05}.csv").write_bytes(part.data)
+            self._rows[part.number] = part.rows
+
+    def publish(self, *, rows: int, when: Publish) -> None:
+        """Write fields.json. Raises RowsMissing when the parts do not hold `rows` rows."""
+        if sum(self._rows.values()) != rows:
+            raise RowsMissing(rows=rows, loaded=sum(self._rows.values()))
+        described = json.dumps([field.to_dict() for field in self._fields], ensure_ascii=False, indent=1)
+        (self._folder / "fields.json").write_text(described, encoding="utf-8")
+
+    def discard(self) -> None:
+        """Remove the parts."""
+        for path in [*self._folder.glob("part-*.csv"), *self._folder.glob("fields.json")]:
+            path.unlink()
+        self._rows.clear()

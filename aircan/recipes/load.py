@@ -1,0 +1,195 @@
+"""LOAD: fetch a file, read it, and put its rows in the place of a table's old ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aircan.contract import Order, Publish
+from aircan.engine import Engine
+from aircan.errors import OrderRefused, RowsMissing, RowsRefused
+from aircan.ports import Sink, Source, Stop
+from aircan.reporting import Reporter
+from aircan.steps.convert import PART_BYTES, convert, refuse
+from aircan.steps.fetch import Fetched, fetch
+from aircan.steps.infer import Columns, infer
+from aircan.steps.load import load as put
+from aircan.steps.sniff import sniff
+from aircan.table import Rejects, Table, explain
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Parameters of a LOAD; those of the format (delimiter, encoding, header_line) are its own.
+
+    Attributes:
+        max_size_bytes: largest file, 0 for no limit.
+        max_reject_share: share of the records, 0 to 1, that may be rejected; a file with rejects and no
+            sound row at all fails in any case.
+        max_rejects_kept: rejects that are told; all are counted.
+        load_connections: parts that are put at the same time.
+        publish: when the new table takes the old one's place.
+        date_order: "dmy", "mdy" or "ymd" if dates like 1/2/2024 need not prove it, else "".
+        part_bytes: size of a part.
+        memory_mb: memory of the engine; the process needs about 85 MB more.
+        threads: cores of the engine.
+    """
+
+    max_size_bytes: int = 0
+    max_reject_share: float = 0.05
+    max_rejects_kept: int = 10_000
+    load_connections: int = 2
+    publish: Publish = Publish.SEARCHABLE
+    date_order: str = ""
+    part_bytes: int = PART_BYTES
+    memory_mb: int = 96
+    threads: int = 2
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Options:
+        """Read the parameters of an order. Raises OrderRefused naming the wrong one; others are ignored."""
+        try:
+            publish = Publish(params.get("publish") or Publish.SEARCHABLE)
+        except ValueError as exc:
+            raise OrderRefused(field="params.publish") from exc
+        return cls(
+            max_size_bytes=_number(params, "max_size_bytes", 0, 0, 1 << 50),
+            max_reject_share=_number(params, "max_reject_share", 0.05, 0.0, 1.0),
+            max_rejects_kept=_number(params, "max_rejects_kept", 10_000, 0, 1_000_000),
+            load_connections=_number(params, "load_connections", 2, 1, 32),
+            publish=publish,
+            date_order=str(params.get("date_order") or ""),
+            part_bytes=_number(params, "part_bytes", PART_BYTES, 1, 64 << 20),
+            memory_mb=_number(params, "memory_mb", 96, 64, 1 << 20),
+            threads=_number(params, "threads", 2, 1, 256),
+        )
+
+
+def _number(params: Mapping[str, Any], name: str, default: Number, least: Number, most: Number) -> Number:
+    """Return a parameter as a number of the default's type, from `least` to `most`, both included."""
+    given = params.get(name)
+    if given is None or given == "":
+        return default
+    try:
+        number = type(default)(given)
+    except (TypeError, ValueError) as exc:
+        raise OrderRefused(field=f"params.{name}") from exc
+    if isinstance(given, bool) or not least <= number <= most:
+        raise OrderRefused(field=f"params.{name}")
+    return number
+
+
+def load(
+    order: Order, *, source: Source, sink: Sink, report: Reporter, stop: Stop, workdir: Path
+) -> Mapping[str, Any]:
+    """Load a file and return {"rows", "rejected", "fields", "bytes", "seconds", "sha256", "format", facts}.
+
+    Tells the tasks fetch, sniff, infer, load and publish. The old table is untouched until `publish`.
+
+    Raises:
+        RowsRefused: more rejects than allowed. OrderRefused: a wrong parameter. Else what the steps raise.
+    """
+    started = time.monotonic()
+    options = Options.of(order.params)
+    rejects = Rejects(options.max_rejects_kept, report.rejects)
+    fetched = _fetch(source, report, stop, workdir, options)
+    table = _sniff(fetched, order, report, stop, workdir, rejects)
+    _judge(table.rows, rejects, options)
+    memory_mb = max(options.memory_mb, table.memory_mb)
+    with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=options.threads) as engine:
+        columns = _infer(table, engine, order, report, rejects, options)
+        rows = table.rows + table.rejected - rejects.count
+        _judge(rows, rejects, options)
+        with report.task("load") as line:
+            sink.begin(columns.fields)
+            parts = convert(table, columns.columns, engine, workdir=workdir, stop=stop, part_bytes=options.part_bytes)
+            loaded = put(
+                parts, sink, connections=options.load_connections, stop=stop, progress=_Progress(report, fetched, rows)
+            )
+            line(f"{loaded.rows} rows in {loaded.parts} parts.")
+    report.progress_now(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
+    if loaded.rows != rows:
+        raise RowsMissing(rows=rows, loaded=loaded.rows)
+    with report.task("publish") as line:
+        sink.publish(rows=rows, when=options.publish)
+        line(f"The table holds {rows} rows.")
+    return {
+        "rows": rows,
+        "rejected": rejects.count,
+        "fields": [field.to_dict() for field in columns.fields],
+        "bytes": fetched.size_bytes,
+        "seconds": round(time.monotonic() - started, 3),
+        "sha256": fetched.sha256,
+        "file": fetched.name,
+        **table.facts,
+    }
+
+
+def _fetch(source: Source, report: Reporter, stop: Stop, workdir: Path, options: Options) -> Fetched:
+    with report.task("fetch") as line:
+        fetched = fetch(
+            source,
+            workdir,
+            limit_bytes=options.max_size_bytes or None,
+            stop=stop,
+            progress=lambda size, total: report.progress(bytes=size, total_bytes=total),
+        )
+        line(f"Fetched {fetched.name or 'the file'}, {fetched.size_bytes} bytes.")
+    report.progress_now(bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
+    return fetched
+
+
+def _sniff(
+    fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir: Path, rejects: Rejects
+) -> Table:
+    with report.task("sniff") as line:
+        table = sniff(fetched.path, params=order.params, workdir=workdir, rejects=rejects, stop=stop)
+        rejects.flush()
+        report.warn(*table.warnings)
+        report.result(**table.facts)
+        named = ", ".join(f"{name} {value!r}" for name, value in table.facts.items() if value not in ("", None))
+        line(f"{table.rows} rows, {table.rejected} rejected, {len(table.labels)} columns; {named}.")
+    return table
+
+
+def _infer(
+    table: Table, engine: Engine, order: Order, report: Reporter, rejects: Rejects, options: Options
+) -> Columns:
+    with report.task("infer") as line:
+        columns = infer(table, engine, types=order.resource.types, date_order=options.date_order)
+        report.warn(*columns.warnings)
+        refuse(table, columns.columns, engine, rejects)
+        rejects.flush()
+        line(", ".join(f"{field.id}: {field.type.value}" for field in columns.fields[:50]))
+    return columns
+
+
+class _Progress:
+    """Turns rows that have arrived into rows and bytes of the file."""
+
+    def __init__(self, report: Reporter, fetched: Fetched, rows: int) -> None:
+        self._report, self._size, self._rows = report, fetched.size_bytes, max(rows, 1)
+
+    def __call__(self, rows: int) -> None:
+        self._report.progress(rows=rows, bytes=self._size * rows // self._rows, total_bytes=self._size)
+
+
+def _judge(rows: int, rejects: Rejects, options: Options) -> None:
+    """Raise RowsRefused when too many records were rejected, or all of them."""
+    total = rows + rejects.count
+    first = rejects.first
+    if first is None or (rows and rejects.count <= options.max_reject_share * total):
+        return
+    raise RowsRefused(
+        rejected=rejects.count,
+        rows=total,
+        limit_percent=f"{options.max_reject_share * 100:g}",
+        line=first.line,
+        field=first.field or None,
+        first=explain(first),
+    )

@@ -1,0 +1,66 @@
+"""What a run says while it works: tasks, progress, facts, warnings, rejects. Imports `contract` and `ports`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from aircan.contract import Reject, Report, Task
+from aircan.ports import Tell
+from aircan.status import Status
+
+PROGRESS_S = 1.0
+"""Least time between two reports of progress."""
+
+
+class Reporter:
+    """Tells the reports of one run; whatever `tell` raises goes through.
+
+    Attributes:
+        current: the task that is under way, "" between tasks; after a failure, the one that failed.
+    """
+
+    def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._clock = tell, clock
+        self._next = 0.0
+        self.current = ""
+        self._progress: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def task(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Tell that a task begins, and when the block ends, that it is done; yields what takes its closing line."""
+        lines: list[str] = []
+        self.current = name
+        self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING)))
+        yield lines.append
+        message = " ".join(lines)
+        self.current = ""
+        self._tell(Report(Status.RUNNING, message=message, task=Task(name, Status.DONE, message)))
+
+    def progress(self, **counts: int | None) -> None:
+        """Tell rows, bytes, total_bytes; at most once a second, the last counts always come with the next report."""
+        self._progress.update({name: count for name, count in counts.items() if count is not None})
+        if self._clock() >= self._next:
+            self.progress_now()
+
+    def progress_now(self, **counts: int | None) -> None:
+        """Tell the progress that is known, with these counts."""
+        self._progress.update({name: count for name, count in counts.items() if count is not None})
+        self._next = self._clock() + PROGRESS_S
+        if self._progress:
+            self._tell(Report(Status.RUNNING, progress=dict(self._progress)))
+
+    def result(self, **facts: Any) -> None:
+        """Tell facts that are merged into the job's result."""
+        self._tell(Report(Status.RUNNING, result=facts))
+
+    def warn(self, *warnings: Mapping[str, Any]) -> None:
+        """Tell warnings; they are added to earlier ones."""
+        if warnings:
+            self._tell(Report(Status.RUNNING, result={"warnings": [dict(warning) for warning in warnings]}))
+
+    def rejects(self, rejects: list[Reject]) -> None:
+        """Tell a batch of rejects; they are added to earlier ones."""
+        self._tell(Report(Status.RUNNING, result={"rejects": [reject.to_dict() for reject in rejects]}))

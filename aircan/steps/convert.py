@@ -1,0 +1,177 @@
+"""Turn the rows of a table into parts of COPY text, in file order, and tell those that a person's type refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+from aircan.columns import values
+from aircan.contract import Part, Reject
+from aircan.engine import Engine, literal
+from aircan.errors import JobStopped
+from aircan.ports import Stop
+from aircan.steps.infer import Column
+from aircan.table import VALUE_KEPT, Rejects, Table
+
+PART_BYTES = 2 << 20
+"""Size at which a part is cut, at the next row end."""
+
+PIPE_BYTES = 1 << 20
+"""Bytes read from the pipe at a time, and its size where the system allows."""
+
+REJECTS_AT_ONCE = 500
+
+
+def _condition(refused: Sequence[tuple[int, Column]]) -> str:
+    return " OR ".join(
+        f"coalesce({values.misfit(c.reading, values.trimmed(f'c{i}'))}, false)" for i, c in refused if c.reading
+    )
+
+
+def refuse(table: Table, columns: Sequence[Column], engine: Engine, rejects: Rejects) -> None:
+    """Add to `rejects` the rows with a value that does not fit the type that a person chose for its column.
+
+    One reject a row, for the first such column; those that nobody wants to see are only counted.
+    """
+    refused = [(i, c) for i, c in enumerate(columns) if c.misfits]
+    if not refused:
+        return
+    shown = ", ".join(
+        f"CASE WHEN {values.misfit(c.reading, values.trimmed(f'c{i}'))} THEN left(c{i}, {VALUE_KEPT}) END"
+        for i, c in refused
+        if c.reading
+    )
+    wide = f"(SELECT row_number() OVER () AS rn, * FROM {table.relation})"  # noqa: S608 - own names only
+    found = f"SELECT rn, {shown} FROM {wide} WHERE {_condition(refused)}"  # noqa: S608
+    for batch in engine.batches(found, REJECTS_AT_ONCE):
+        if not rejects.wanted:
+            rejects.skip(len(batch))
+            continue
+        places = table.locate([row[0] for row in batch])
+        for number, *shown_values in batch:
+            at, value = next((n, value) for n, value in enumerate(shown_values) if value is not None)
+            field, place = refused[at][1].field, places[number]
+            rejects.add(
+                Reject(place.line, "value", field.id, value, facts={"type": field.type.value}, text=place.text)
+            )
+
+
+def convert(
+    table: Table,
+    columns: Sequence[Column],
+    engine: Engine,
+    *,
+    workdir: Path,
+    stop: Stop,
+    part_bytes: int = PART_BYTES,
+) -> Iterator[Part]:
+    """Yield the parts of a table: `_id` from 1 in file order over the rows that are loaded, then the columns.
+
+    Rows that `refuse` tells are left out. Raises JobStopped when stopped; the pipe in `workdir` is
+    removed in any case.
+    """
+    pipe = workdir / "parts.pipe"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe, 0o600)
+    try:
+        with contextlib.closing(_stream(pipe, _copy(table, columns, pipe), engine, stop)) as chunks:
+            yield from cut(chunks, part_bytes)
+    finally:
+        pipe.unlink(missing_ok=True)
+
+
+def _copy(table: Table, columns: Sequence[Column], pipe: Path) -> str:
+    refused = [(i, c) for i, c in enumerate(columns) if c.misfits]
+    where = f" WHERE NOT ({_condition(refused)})" if refused else ""
+    rows = f"(SELECT * FROM {table.relation}{where})"  # noqa: S608 - own names only
+    listed = ", ".join(_value(i, column) for i, column in enumerate(columns))
+    return (
+        f"COPY (SELECT row_number() OVER () AS _id, {listed} FROM {rows}) "  # noqa: S608
+        f"TO {literal(str(pipe))} (FORMAT csv, HEADER false, NULLSTR '')"
+    )
+
+
+def _value(index: int, column: Column) -> str:
+    if column.reading is None:
+        return f"c{index}"
+    return values.copied(column.reading, values.trimmed(f"c{index}"), has_null_words=bool(column.field.nulls))
+
+
+def _stream(pipe: Path, statement: str, engine: Engine, stop: Stop) -> Generator[bytes, None, None]:
+    """Run a statement that writes into a pipe, in a thread, and yield what comes out of it."""
+    failed: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            engine.run(statement)
+        except BaseException as exc:  # noqa: BLE001 - raised again below, in the reader's thread
+            failed.append(exc)
+
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer = threading.Thread(target=write, name="aircan-convert", daemon=True)
+    writer.start()
+    try:
+        while (chunk := _next_chunk(reading, writer)) is not None:
+            if stop.is_set():
+                raise JobStopped
+            if chunk:
+                yield chunk
+    finally:
+        os.close(reading)
+        while writer.is_alive():
+            engine.interrupt()
+            writer.join(0.2)
+    if failed:
+        raise failed[0]
+
+
+def _next_chunk(reading: int, writer: threading.Thread) -> bytes | None:
+    """Return the next bytes, b"" when none came within 0.1 s, None when the writer is done and the pipe dry."""
+    alive = writer.is_alive()
+    ready, _, _ = select.select([reading], [], [], 0.1)
+    try:
+        chunk = os.read(reading, PIPE_BYTES) if ready else b""
+    except BlockingIOError:
+        return b""
+    if not chunk and ready:
+        writer.join(0.01)
+    return chunk if chunk or alive else None
+
+
+def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:
+    """Cut a stream of CSV at row ends into parts of about `part_bytes`; a line end inside quotes is none."""
+    number, pieces, size = 0, list[bytes](), 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size < part_bytes:
+            continue
+        data = b"".join(pieces)
+        end = _row_end(data)
+        if end:
+            yield Part(number, _rows(data[:end]), data[:end])
+            number += 1
+        pieces, size = [data[end:]], len(data) - end
+    if data := b"".join(pieces):
+        yield Part(number, _rows(data), data)
+
+
+def _row_end(data: bytes) -> int:
+    """Return the end of the last complete row, 0 when there is none."""
+    end = data.rfind(b"\n") + 1
+    odd = data.count(b'"', 0, end) % 2
+    while odd and end:
+        start = data.rfind(b"\n", 0, end - 1) + 1
+        odd ^= data.count(b'"', start, end) % 2
+        end = start
+    return end
+
+
+def _rows(data: bytes) -> int:
+    if b'"' in data:
+        data = b"".join(data.split(b'"')[::2])
+    return data.count(b"\n")

@@ -1,0 +1,235 @@
+"""Decide the type of each column over all its values, and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aircan.columns import names, values
+from aircan.columns.reasons import Question, doubt, refine
+from aircan.columns.values import NULL_WORDS, Reading
+from aircan.contract import Field, Type
+from aircan.engine import Engine
+from aircan.errors import OrderRefused
+from aircan.table import VALUE_KEPT, Table
+
+SAMPLE_ROWS = 2000
+"""Rows that rule ways to read a column out; none is chosen on them."""
+
+COLUMNS_AT_ONCE = 200
+"""Columns that one query looks at; each way to read one is an expression in it."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column whose type is decided.
+
+    Attributes:
+        reading: how its values are read; None for text.
+        misfits: values that do not fit (only where a person chose the type); their rows are rejected.
+    """
+
+    field: Field
+    reading: Reading | None = None
+    misfits: int = 0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The decided columns, in file order, and what a person should know about them."""
+
+    columns: tuple[Column, ...]
+    warnings: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields of the new table."""
+        return [column.field for column in self.columns]
+
+
+@dataclass
+class _Case:
+    """A column under investigation: its SQL column, the readings still possible, and what was counted."""
+
+    index: int
+    field: Field
+    person: Type | None
+    readings: list[Reading]
+    blank: int = 0
+    null_words: int = 0
+    misfits: tuple[int, ...] = ()
+    proofs: tuple[int, ...] = ()
+
+    @property
+    def v(self) -> str:
+        return f"v{self.index}"
+
+    def real(self, rows: int) -> int:
+        return rows - self.blank - self.null_words
+
+
+def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], date_order: str = "") -> Columns:
+    """Return the columns of a table with their types.
+
+    Args:
+        table: what was read.
+        engine: has the memory that the table asks for.
+        types: column id -> type that a person chose; wins over inference.
+        date_order: "dmy", "mdy", "ymd", or "" when the values must prove it.
+
+    Raises:
+        OrderRefused: an unknown date order.
+    """
+    if date_order not in ("", "dmy", "mdy", "ymd"):
+        raise OrderRefused(field="params.date_order")
+    fields = names.fields(table.labels)
+    sample = _sample(table, engine, len(fields))
+    cases = [
+        _Case(i, field, types.get(field.id), _possible(field, types, table, date_order, [row[i] for row in sample]))
+        for i, field in enumerate(fields)
+    ]
+    for start in range(0, len(cases), COLUMNS_AT_ONCE):
+        _count(cases[start : start + COLUMNS_AT_ONCE], table, engine)
+    columns = [_decide(case, table.rows) for case in cases]
+    columns, nulls = _explain(columns, cases, sample, table, engine)
+    return Columns(tuple(columns), (*names.warnings(fields), *nulls))
+
+
+def _sample(table: Table, engine: Engine, columns: int) -> list[tuple[str | None, ...]]:
+    """Return the first rows, and for columns that are blank in them three values from anywhere."""
+    listed = ", ".join(values.trimmed(f"c{i}") for i in range(columns))
+    rows = engine.rows(f"SELECT {listed} FROM {table.relation} LIMIT {SAMPLE_ROWS}")  # noqa: S608 - own names
+    blank = [i for i in range(columns) if not any(row[i] and row[i] not in NULL_WORDS for row in rows)]
+    if not blank or len(rows) < SAMPLE_ROWS:
+        return rows
+    sums = []
+    for i in blank:
+        real = f"v{i} <> '' AND v{i} NOT IN {values.null_words()}"
+        sums += [f"{pick}(v{i}) FILTER (WHERE {real})" for pick in ("min", "max", "any_value")]
+    inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in blank)
+    found = engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})")  # noqa: S608
+    at = {column: found[n * 3 : n * 3 + 3] for n, column in enumerate(blank)}
+    more = [tuple(at[i][pick] if i in at else None for i in range(columns)) for pick in range(3)]
+    return [*rows, *more]
+
+
+def _possible(
+    field: Field, types: Mapping[str, Type], table: Table, order: str, sample: Sequence[str | None]
+) -> list[Reading]:
+    person = types.get(field.id)
+    if person is Type.TEXT:
+        return []
+    if person:
+        return values.chosen(person, decimal_comma=table.decimal_comma, order=order)
+    seen = {value for value in sample if value and value not in NULL_WORDS}
+    tried = values.inferred(decimal_comma=table.decimal_comma, order=order)
+    return [reading for reading in tried if all(reading.has_shape(value) for value in seen)]
+
+
+def _count(cases: Sequence[_Case], table: Table, engine: Engine) -> None:
+    """Count, over all rows, blanks, null words, and for each reading misfits and proofs."""
+    asked = [case for case in cases if case.readings]
+    if not asked:
+        return
+    sums = []
+    for case in asked:
+        v = case.v
+        sums += [f"count(*) FILTER (WHERE {v} IS NULL OR {v} = '')"]
+        sums += [f"count(*) FILTER (WHERE {v} IN {values.null_words()})"]
+        sums += [f"count(*) FILTER (WHERE {values.misfit(r, v)})" for r in case.readings]
+        sums += [f"count(*) FILTER (WHERE {values.matches(v, r.proof)})" if r.proof else "1" for r in case.readings]
+    inner = ", ".join(f"{values.trimmed(f'c{case.index}')} AS {case.v}" for case in asked)
+    found = iter(engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})"))  # noqa: S608
+    for case in asked:
+        case.blank, case.null_words = next(found), next(found)
+        case.misfits = tuple(next(found) for _ in case.readings)
+        case.proofs = tuple(next(found) for _ in case.readings)
+
+
+def _decide(case: _Case, rows: int) -> Column:
+    if case.person:
+        return _persons(case)
+    real = case.real(rows)
+    for reading, misfits, proofs in zip(case.readings, case.misfits, case.proofs, strict=True):
+        if real and not misfits and proofs:
+            reason = {"code": reading.name, **({"layout": reading.layout} if reading.layout else {})}
+            typed = replace(
+                case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words
+            )
+            return Column(typed, reading)
+    if case.readings and not real and not case.null_words:
+        return Column(replace(case.field, reason={"code": "blank"}))
+    return Column(case.field)
+
+
+def _persons(case: _Case) -> Column:
+    kind = case.person or Type.TEXT
+    reason = {"code": "person"}
+    if not case.readings:
+        return Column(replace(case.field, type=kind, reason=reason))
+    proven = [(misfits, i) for i, (misfits, proofs) in enumerate(zip(case.misfits, case.proofs, strict=True)) if proofs]
+    misfits, best = min(proven)
+    reading = case.readings[best]
+    typed = replace(case.field, type=kind, reason=reason, layout=reading.layout, nulls=case.null_words)
+    return Column(typed, reading, misfits)
+
+
+def _explain(
+    columns: Sequence[Column],
+    cases: Sequence[_Case],
+    sample: Sequence[tuple[str | None, ...]],
+    table: Table,
+    engine: Engine,
+) -> tuple[list[Column], list[Mapping[str, Any]]]:
+    """Say why a column is text, what proved a layout, and where the first null word stands."""
+    questions: list[Question] = []
+    for column, case in zip(columns, cases, strict=True):
+        if not column.field.reason:
+            seen = [row[case.index] for row in sample]
+            only = bool(case.null_words) and not case.real(table.rows)
+            questions.append(doubt(case.index, case.readings, case.misfits, seen, only_null_words=only))
+        elif column.reading and column.reading.proof:
+            questions.append(Question(case.index, "", values.matches(case.v, column.reading.proof)))
+        if column.field.nulls:
+            questions.append(Question(case.index, "null_words", f"{case.v} IN {values.null_words()}"))
+    answers = _ask(questions, table, engine)
+    out, warnings = list(columns), list[Mapping[str, Any]]()
+    for question, (count, line, value) in zip(questions, answers, strict=True):
+        column = out[question.index]
+        found = {"count": count, "line": line, "value": value}
+        if question.code == "null_words":
+            warnings.append({"code": "null_words", "field": column.field.id, **found})
+        else:
+            found = {key: fact for key, fact in found.items() if fact is not None}
+            reason = {"code": refine(question.code, value), **column.field.reason, **found}
+            out[question.index] = replace(column, field=replace(column.field, reason=reason))
+    return out, warnings
+
+
+Answer = tuple[int | None, int | None, str | None]
+"""How many values (None: not counted), the line of the first, and its text."""
+
+
+def _ask(questions: Sequence[Question], table: Table, engine: Engine) -> list[Answer]:
+    found: dict[int, Answer] = {i: (None, q.row, q.value) for i, q in enumerate(questions)}
+    open_ones = [i for i, q in enumerate(questions) if q.condition]
+    for start in range(0, len(open_ones), COLUMNS_AT_ONCE):
+        some = open_ones[start : start + COLUMNS_AT_ONCE]
+        row = engine.row(_query([questions[i] for i in some], table))
+        found.update({i: (row[n * 3], row[n * 3 + 1], row[n * 3 + 2]) for n, i in enumerate(some)})
+    places = table.locate(sorted({row for _, row, _ in found.values() if row}))
+    return [
+        (count, places[row].line if row else None, value[:VALUE_KEPT] if value is not None else None)
+        for count, row, value in (found[i] for i in range(len(questions)))
+    ]
+
+
+def _query(questions: Sequence[Question], table: Table) -> str:
+    inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in sorted({q.index for q in questions}))
+    sums = ", ".join(
+        f"count(*) FILTER (WHERE {q.condition}), min(rn) FILTER (WHERE {q.condition}), "
+        f"arg_min(v{q.index}, rn) FILTER (WHERE {q.condition})"
+        for q in questions
+    )
+    return f"SELECT {sums} FROM (SELECT row_number() OVER () AS rn, {inner} FROM {table.relation})"  # noqa: S608

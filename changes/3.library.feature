@@ -1,0 +1,1 @@
+The library reads CSV and TSV files of any usual encoding and delimiter, decides column types over the whole file without loss, reports every row that does not fit by line and reason, and loads the rest in parts.
