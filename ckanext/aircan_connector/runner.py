@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import ckantoolkit as tk
-from aircan.run import run
 from sqlalchemy.exc import SQLAlchemyError
 
 from aircan.contract import Order, Publish, Report
 from aircan.errors import AircanError, FactoryUnavailable, JobStopped, MetadataUnsaved, TookTooLong
 from aircan.keys import run_token
+from aircan.run import run
 from aircan.status import ACTIVE, Status
 
 from . import config, factories, interfaces, jobs, orders, reconcile, uploads
@@ -118,7 +118,7 @@ class _Sink(DirectSink):
         try:
             flag.mark_active(self._resource_id)
             flag.default_views(self._resource_id)
-        except Exception as exc:  # noqa: BLE001 - the search index and other plugins raise what they like
+        except Exception as exc:
             raise MetadataUnsaved(f"{type(exc).__name__}: {exc}") from exc
 
 

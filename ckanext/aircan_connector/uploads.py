@@ -119,5 +119,6 @@ def _link_options() -> dict[str, Any]:
         "allow_hosts": config.link_allowed_hosts(),
         "connect_timeout_s": config.link_timeout_s(),
         "read_timeout_s": config.link_timeout_s(),
-        "total_timeout_s": config.time_limit_s(),
+        # The run's own time limit comes first, and says more.
+        "total_timeout_s": 2 * config.time_limit_s(),
     }

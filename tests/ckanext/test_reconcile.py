@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from ckan.lib import jobs as ckan_jobs
 from ckan.tests import factories as ckan_factories
+from ckan.tests import helpers
 
-from aircan.contract import Report
+from aircan.contract import Field, Part, Publish, Report
 from aircan.status import Status
 from ckanext.aircan_connector import background, jobs, model, reconcile
 from ckanext.aircan_connector.datastore import janitor
+from ckanext.aircan_connector.datastore import sink as sink_module
 from ckanext.aircan_connector.datastore.sink import DirectSink
 
 from .conftest import row_of
@@ -52,8 +55,6 @@ def test_queued_job_is_not_queued_twice(submit):
     job = submit()
     silent(job["id"], 100)
     reconcile.reconcile()
-    from ckan.lib import jobs as ckan_jobs
-
     assert len(ckan_jobs.get_queue("default").jobs) == 1
     assert row_of(job["id"])["status"] == "WAITING"
 
@@ -108,8 +109,6 @@ def test_redis_away_changes_nothing(monkeypatch, submit):
 @pytest.fixture
 def half_loaded(submit, upload):
     """A RUNNING job whose hidden table is there, and nobody works on it."""
-    from aircan.contract import Field, Part
-
     resource = upload(ckan_factories.Dataset()["id"], b"a,b\n1,2\n", "a.dat", format="DAT")["id"]
     job = submit(resource=resource)
     background.dequeue(job["id"])
@@ -141,11 +140,6 @@ def test_hidden_table_of_a_working_run_stays(half_loaded):
 
 def test_run_killed_behind_the_swap_is_finished(half_loaded):
     """The rows are live, only the index was missing: that is DONE, not FAILED."""
-    from ckan.tests import helpers
-
-    from aircan.contract import Publish
-    from ckanext.aircan_connector.datastore import sink as sink_module
-
     job, resource, sink = half_loaded
     original = sink_module.publish.index_live
     sink_module.publish.index_live = lambda *args, **kwargs: (_ for _ in ()).throw(SystemExit)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import io
+import os
 import threading
 import time
 
 import pytest
 from ckan import plugins as p
+from ckan.lib import uploader
 from ckan.tests import factories as ckan_factories
 from ckan.tests import helpers
 from werkzeug.datastructures import FileStorage
 
-from ckanext.aircan_connector import background, config, jobs, model, runner
+from aircan.contract import Report
+from aircan.keys import run_token
+from aircan.status import Status
+from ckanext.aircan_connector import background, config, factories, interfaces, jobs, model, runner
 from ckanext.aircan_connector.datastore import janitor
 from ckanext.aircan_connector.interfaces import IAircan
 
@@ -132,8 +138,6 @@ def test_private_upload(upload, queue):
 def test_upload_that_vanished(upload, queue):
     dataset = ckan_factories.Dataset()
     resource = upload(dataset["id"], CSV)
-    from ckan.lib import uploader
-
     stored = uploader.get_resource_uploader(dict(resource))
     storage = getattr(stored, "storage", None)
     path = stored.get_path(resource["id"])
@@ -142,8 +146,6 @@ def test_upload_that_vanished(upload, queue):
 
         storage.remove(file_keeper.FileData(path))
     else:
-        import os
-
         os.remove(path)
     queue()
     job = newest(resource["id"])
@@ -160,8 +162,9 @@ def web():
             self.end_headers()
             if "slow" in self.path:
                 self.wfile.write(b"a,b\n")
-                while not finish.wait(0.01):
-                    self.wfile.write(b"1,2\n" * 100)
+                with contextlib.suppress(OSError):
+                    while not finish.wait(0.01):
+                        self.wfile.write(b"1,2\n" * 100)
             else:
                 self.wfile.write(CSV)
 
@@ -269,9 +272,6 @@ def test_job_that_waited_is_taken_up_when_the_other_ends(upload, queue):
     queue()
     first = helpers.call_action("aircan_submit", resource=resource)
     jobs.handed_over(first["id"], "elsewhere")
-    from aircan.contract import Report
-    from aircan.status import Status
-
     jobs.report(first["id"], Report(Status.RUNNING))
     second = helpers.call_action("aircan_submit", resource=resource)
     queue()
@@ -287,9 +287,6 @@ def test_nothing_secret_in_the_queue_the_row_or_the_log(upload, queue, caplog):
     connection = background._connect()
     queued = b"".join(connection.dump(key) or b"" for key in connection.keys("*"))
     queue()
-    from aircan.keys import run_token
-    from ckanext.aircan_connector import factories
-
     key = factories.get("local").key()
     everything = queued.decode("latin-1") + caplog.text + str(row_of(job["id"]))
     for secret in (key, run_token(key, job["id"]), config.datastore_write_url()):
@@ -330,8 +327,6 @@ def extension(monkeypatch):
     Extension.answers, Extension.seen = {}, []
     plugin = Extension()
     services = [plugin]
-    from ckanext.aircan_connector import interfaces
-
     monkeypatch.setattr(interfaces, "PluginImplementations", lambda interface: services)
     return plugin
 
