@@ -24,9 +24,9 @@ LIBRARY = [
 ]
 CONNECTOR = [
     [f"{EXT}.{name}" for name in ("config", "model", "interfaces")],
-    [f"{EXT}.{name}" for name in ("background", "datastore", "dictize", "uploads")],
+    [f"{EXT}.{name}" for name in ("background", "datastore", "uploads")],
     [f"{EXT}.factories"],
-    [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words")],
+    [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words", "dictize")],
     [f"{EXT}.{name}" for name in ("triggers", "reconcile")],
     [f"{EXT}.{name}" for name in ("runner", "logic")],
     [f"{EXT}.{name}" for name in ("views", "cli", "helpers", "pages", "downloads", "csrf")],

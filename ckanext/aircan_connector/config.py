@@ -115,6 +115,11 @@ def site_secret() -> str:
     return ""
 
 
+def reveals_private_datasets() -> bool:
+    """Return whether CKAN says "not authorized" instead of "not found" about private datasets."""
+    return bool(tk.asbool(tk.config.get("ckan.auth.reveal_private_datasets")))
+
+
 def site_url() -> str:
     """Return the address of the site, without a slash at the end."""
     return str(tk.config["ckan.site_url"]).rstrip("/")

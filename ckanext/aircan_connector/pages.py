@@ -11,7 +11,7 @@ from ckan.lib.helpers import Page
 from aircan import recipes
 from aircan.status import ACTIVE, Status
 
-from . import downloads
+from . import config, downloads
 
 PER_PAGE = 20
 """Runs on a page of the list."""
@@ -29,7 +29,7 @@ def read(id: str) -> dict[str, Any]:
         dataset: dict[str, Any] = tk.get_action("package_show")({"for_view": True}, {"id": id})
         tk.check_access("aircan_job_list", {}, {"dataset": dataset["id"]})
     except tk.NotAuthorized:
-        if tk.asbool(tk.config.get("ckan.auth.reveal_private_datasets")):
+        if config.reveals_private_datasets():
             raise
         raise tk.ObjectNotFound from None
     return dataset
