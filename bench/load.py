@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg2
 from common import ckan_site, peak_mb, seconds, write_rows
 
-ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+ROWS = int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 1_000_000
 
 
 def load(path: str, publish: str) -> None:
@@ -81,7 +81,7 @@ def plain_copy(url: str, table: str) -> float:
 def measure(path: Path, publish: str, url: str) -> None:
     """Load in a process of its own, copy the same rows plainly, and print both."""
     command = [sys.executable, __file__, "--load", str(path), publish]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(next(x for x in done.stdout.splitlines() if x.startswith("RESULT "))[7:])
     plain = plain_copy(url, found["table"])
     print(

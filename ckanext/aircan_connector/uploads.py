@@ -12,7 +12,7 @@ from ckan.lib import uploader
 from aircan.contract import Resource
 from aircan.errors import SourceMissing
 from aircan.ports import Source
-from aircan.sources import LinkSource
+from aircan.steps.fetch import LinkSource
 
 from . import config
 
