@@ -44,6 +44,7 @@ class Question:
         index: number of the column, from 0; its trimmed text is v<index>.
         code: code of the reason that the answer completes.
         condition: SQL, "" when the answer is known.
+        shape: regular expression of values that only a calendar, or the length, keeps from fitting.
         row: number of the row that answers, when it is known.
         value: its value.
     """
@@ -51,6 +52,7 @@ class Question:
     index: int
     code: str
     condition: str = ""
+    shape: str = ""
     row: int | None = None
     value: str | None = None
 
@@ -95,7 +97,7 @@ def _nearly(index: int, v: str, real: str, readings: Sequence[Reading], misfits:
     if not misfits[fewest]:
         code = "comma_unproven" if reading is values.DECIMAL_COMMA else "order_unproven"
         return Question(index, code, f"{real}")
-    return Question(index, f"not_{reading.type.value}", f"{real} AND NOT {reading.condition(v)}")
+    return Question(index, f"not_{reading.type.value}", f"{real} AND NOT {reading.condition(v)}", shape=reading.shape)
 
 
 def _kind(index: int, v: str, real: str, known: str, kinds: dict[str, str], odd: Sequence[str]) -> Question:
@@ -108,12 +110,17 @@ def _kind(index: int, v: str, real: str, known: str, kinds: dict[str, str], odd:
     return Question(index, "not_numeric", f"{real} AND NOT {values.NUMERIC.condition(v)}")
 
 
-def refine(code: str, value: str | None) -> str:
-    """Return a better code for a first misfit whose kind is known, else the same."""
+def refine(question: Question, value: str | None) -> str:
+    """Return a better code for a first misfit whose kind is known, else the question's own."""
+    code = question.code
     if not code.startswith("not_") or value is None:
         return code
-    kinds = NUMBERLIKE if code == "not_numeric" else DATELIKE if code in ("not_date", "not_timestamp") else {}
-    return next((kind for kind, pattern in kinds.items() if kind != "order_unproven" and _full(pattern, value)), code)
+    if code == "not_numeric":
+        return next((kind for kind, pattern in NUMBERLIKE.items() if _full(pattern, value)), code)
+    if question.shape and _full(question.shape, value):
+        return "calendar"
+    kinds = {kind: pattern for kind, pattern in DATELIKE.items() if kind != "order_unproven"}
+    return next((kind for kind, pattern in kinds.items() if _full(pattern, value)), code)
 
 
 def _full(pattern: str, value: str) -> bool:

@@ -202,7 +202,7 @@ def _explain(
             warnings.append({"code": "null_words", "field": column.field.id, **found})
         else:
             found = {key: fact for key, fact in found.items() if fact is not None}
-            reason = {"code": refine(question.code, value), **column.field.reason, **found}
+            reason = {"code": refine(question, value), **column.field.reason, **found}
             out[question.index] = replace(column, field=replace(column.field, reason=reason))
     return out, warnings
 

@@ -1,0 +1,69 @@
+"""Every file in tests/samples/csv becomes the rows, types, rejects and facts in the JSON beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from aircan.contract import Type
+from aircan.status import Status
+from tests.aircan.rig import SAMPLES, load
+
+FILES = sorted(path for path in SAMPLES.iterdir() if path.suffix != ".json")
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def sample(request):
+    expected = json.loads(request.param.with_suffix(".json").read_text(encoding="utf-8"))
+    types = {name: Type(kind) for name, kind in expected.get("types", {}).items()}
+    final, sink, told = load(request.param.read_bytes(), expected.get("params"), types)
+    return request.param, expected, final, sink, told
+
+
+def test_sample_gives_the_rows_beside_it(sample):
+    _, expected, final, sink, told = sample
+    rejects = [[reject["line"], reject["code"]] for reject in told.merged("rejects")]
+    assert rejects == expected["rejects"]
+    if not expected["rows"] and expected["rejects"]:
+        assert final.error["code"] == "rows_refused"
+        return
+    assert final.status is Status.DONE, final.error
+    assert [[f["id"], f["type"]] for f in final.result["fields"]] == expected["fields"]
+    assert sink.rows == expected["rows"]
+    assert [warning["code"] for warning in told.merged("warnings")] == expected["warnings"]
+    assert {name: final.result[name] for name in expected["facts"]} == expected["facts"]
+    reasons = {f["id"]: f["reason"] for f in final.result["fields"]}
+    for name, reason in expected.get("reasons", {}).items():
+        assert reasons[name].items() >= reason.items()
+
+
+def test_sample_agrees_with_pythons_reader_cell_by_cell(sample):
+    """All columns forced to text: the cells are those of Python's csv module, NULL taken for empty."""
+    path, expected, *_ = sample
+    if any(code not in ("cells",) for _, code in expected["rejects"]):
+        pytest.skip("Python's reader has no word for this reject")
+    types = {name: Type.TEXT for name, _ in expected["fields"]}
+    final, sink, _ = load(path.read_bytes(), expected.get("params"), types)
+    ours = sink.rows if final.status is Status.DONE else []
+    assert [[cell or "" for cell in row] for row in ours] == pythons_rows(path, final, expected)
+
+
+def pythons_rows(path, final, expected):
+    facts = {"encoding": "utf-8", "delimiter": ",", "header_line": 1, **dict(final.result), **expected["facts"]}
+    text = path.read_bytes().decode(facts["encoding"]).removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=facts["delimiter"], strict=True)
+    lines = io.StringIO(text, newline="").readlines()
+    rows, header, before = [], None, 0
+    for row in reader:
+        line, raw = before + 1, "".join(lines[before : reader.line_num])
+        before = reader.line_num
+        if line < facts["header_line"]:
+            continue
+        if header is None:
+            header = row
+        elif len(row) == len(header) and (any(cell.strip(" \t") for cell in row) or '"' in raw):
+            rows.append(row)
+    return rows
