@@ -200,7 +200,7 @@ def _filtered(statement: Any, filters: Mapping[str, Any]) -> Any:
             )
         )
     if filters.get("organisations") is not None:
-        package = ckan_model.Package.__table__
+        package = sa.inspect(ckan_model.Package).local_table
         mine = sa.select(package.c.id).where(
             package.c.state == "active", package.c.owner_org.in_(list(filters["organisations"]))
         )
@@ -228,7 +228,7 @@ def list_jobs(
 
 def latest_jobs(connection: sa.engine.Connection, dataset: str) -> list[dict[str, Any]]:
     """Return the newest job of each active resource of a dataset that has one, for its badges: one query."""
-    resource = ckan_model.Resource.__table__
+    resource = sa.inspect(ckan_model.Resource).local_table
     newest = (
         sa.select(*JOB.c)
         .where(JOB.c.resource == resource.c.id)

@@ -175,6 +175,7 @@ def _done(action: str, dataset: dict[str, Any], wanted: dict[str, Any], otherwis
 def submit(package_type: str, id: str) -> Any:
     """Start a run for a resource."""
     dataset = pages.read(id)
+    tk.check_access("aircan_submit", {}, {"dataset": dataset["id"]})
     wanted = {"resource": tk.request.form.get("resource"), "dataset": dataset["id"]}
     return _done("aircan_submit", dataset, wanted, pages.url("actions", dataset))
 

@@ -26,10 +26,10 @@ def site(app):
     dataset = ckan_factories.Dataset(resources=[{"url": "http://example.org/a.csv", "name": "a"}])
     resource = dataset["resources"][0]["id"]
     job = jobs.submit(resource=resource, dataset=dataset["id"], user=None, name="a", mark="m")
-    client = app.flask_app.test_client()
+    client = app.test_client()
     form = client.get("/user/login").get_data(as_text=True)
     said = {"login": sysadmin["name"], "password": "a long password", "_csrf_token": TOKEN.search(form).group(1)}
-    assert client.post("/user/login", data=said).status_code == 302
+    assert client.post("/user/login", data=said, follow_redirects=False).status_code == 302
     base = f"/dataset/{dataset['name']}/actions"
     paths = {name: f"{base}/runs/{job['id']}/{name}" for name in ("cancel", "retry")}
     return app, client, {"submit": f"{base}/submit", "page": f"{base}/runs/{job['id']}", **paths}, resource, job
@@ -38,7 +38,7 @@ def site(app):
 @pytest.mark.parametrize("button", BUTTONS)
 def test_a_session_without_a_token_is_refused(site, button):
     _, client, paths, resource, job = site
-    answer = client.post(paths[button], data={"resource": resource})
+    answer = client.post(paths[button], data={"resource": resource}, follow_redirects=False)
     assert answer.status_code == 400
     assert jobs.get(job["id"])["status"] == "WAITING"
 
@@ -46,10 +46,10 @@ def test_a_session_without_a_token_is_refused(site, button):
 @pytest.mark.parametrize("button", BUTTONS)
 def test_also_after_somebody_anonymous_has_asked_for_the_same_view(site, button):
     app, client, paths, resource, job = site
-    stranger = app.flask_app.test_client()
+    stranger = app.test_client()
     for ask in (stranger.get, stranger.post):
-        assert ask(paths[button]).status_code in (403, 404, 405)
-    answer = client.post(paths[button], data={"resource": resource})
+        assert ask(paths[button], follow_redirects=False).status_code in (403, 404, 405)
+    answer = client.post(paths[button], data={"resource": resource}, follow_redirects=False)
     assert answer.status_code == 400
     assert jobs.get(job["id"])["status"] == "WAITING"
 
@@ -58,7 +58,7 @@ def test_the_form_of_the_page_carries_the_token(site):
     _, client, paths, _, job = site
     page = client.get(paths["page"]).get_data(as_text=True)
     form = page[page.index(paths["cancel"]) :]
-    answer = client.post(paths["cancel"], data={"_csrf_token": TOKEN.search(form).group(1)})
+    answer = client.post(paths["cancel"], data={"_csrf_token": TOKEN.search(form).group(1)}, follow_redirects=False)
     assert answer.status_code == 302
     assert jobs.get(job["id"])["status"] == "CANCELLED"
 
@@ -66,6 +66,7 @@ def test_the_form_of_the_page_carries_the_token(site):
 def test_who_comes_with_an_api_token_needs_none(site):
     app, _, paths, _, job = site
     owner = ckan_factories.SysadminWithToken()
-    client = app.flask_app.test_client()
-    assert client.post(paths["cancel"], headers={"Authorization": owner["token"]}).status_code == 302
+    client = app.test_client()
+    headers = {"Authorization": owner["token"]}
+    assert client.post(paths["cancel"], headers=headers, follow_redirects=False).status_code == 302
     assert jobs.get(job["id"])["status"] == "CANCELLED"
