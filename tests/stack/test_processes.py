@@ -64,6 +64,8 @@ def test_a_recycled_process_id_is_left_alone(folder: Path):
     """The record names a process id that now belongs to somebody who started at another moment."""
     stranger = subprocess.Popen(SLEEP)
     try:
+        began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        wait_for(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) > began + 0.03)
         processes.start(folder, "one", SLEEP)
         record = folder / "run" / "one.json"
         ours = json.loads(record.read_text())
