@@ -1,4 +1,7 @@
-"""What CKAN itself must know of a new table: that the resource has one, and its default views."""
+"""What CKAN itself must know of a new table: that the resource has one, and its default views.
+
+The only module here that uses CKAN's own database.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def mark_active(resource_id: str) -> None:
     2.12 patches the resource, which fires the hooks of other extensions; before, it was one UPDATE.
     """
     resource = model.Resource.get(resource_id)
-    if resource is None or resource.extras.get("datastore_active"):
+    if resource is None or resource.state != model.State.ACTIVE or resource.extras.get("datastore_active"):
         return
     if tk.check_ckan_version(min_version="2.12"):
         tk.get_action("resource_patch")(_site_user(), {"id": resource_id, "datastore_active": True})
@@ -25,7 +28,13 @@ def mark_active(resource_id: str) -> None:
 
 
 def default_views(resource_id: str) -> None:
-    """Make the views that a resource with a table gets by default; those that it has stay."""
+    """Make the views that a resource with a table gets by default; those that it has stay.
+
+    Does nothing when the resource was deleted.
+    """
+    found = model.Resource.get(resource_id)
+    if found is None or found.state != model.State.ACTIVE:
+        return
     resource = tk.get_action("resource_show")(_site_user(), {"id": resource_id})
     tk.get_action("resource_create_default_resource_views")(
         _site_user(), {"resource": resource, "create_datastore_views": True}

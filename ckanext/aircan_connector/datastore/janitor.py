@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aircan.errors import TableBusy
 
-from . import indexes, names, publish, stage
+from . import flag, indexes, names, publish, stage
 from .connect import Connections, transaction
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,9 @@ def was_published(job_id: str) -> bool:
 
 
 def finish_published(job_id: str) -> None:
-    """Do what a killed run left undone after the swap: the indexes, the old table. May be called again.
+    """Do what a killed run left undone after the swap: indexes, CKAN's flag and views, the old table.
+
+    May be called again.
 
     Raises TableBusy when others keep the table locked.
     """
@@ -94,6 +96,8 @@ def finish_published(job_id: str) -> None:
         resource_id = stage.resource_of(cursor, job_id)
     if resource_id:
         build_missing_indexes(resource_id)
+        flag.mark_active(resource_id)
+        flag.default_views(resource_id)
     with transaction("aircan janitor", lock_timeout_ms=_LOCK_WAIT_MS) as cursor:
         stage.drop(cursor, job_id)
 

@@ -17,7 +17,7 @@ import psycopg2.errors
 from psycopg2 import sql
 
 from aircan.contract import Field
-from aircan.errors import TableBusy
+from aircan.errors import DatastoreUnavailable, TableBusy
 
 from . import catalogue, dress, indexes, names, stage
 from .connect import Connections
@@ -45,8 +45,8 @@ class _ChangedMeanwhileError(Exception):
     """The old table is not what the plan was made for."""
 
 
-_CHANGED = (psycopg2.errors.UndefinedTable, psycopg2.errors.DuplicateTable)
-"""What PostgreSQL says when a table or alias came or went between the plan and the lock."""
+_CHANGED = (psycopg2.errors.UndefinedTable, psycopg2.errors.DuplicateTable, psycopg2.errors.UniqueViolation)
+"""What PostgreSQL says when a table, alias or index came or went between a look and an action."""
 
 
 def swap(
@@ -85,6 +85,17 @@ def swap(
                 connections.stopped.wait(_pause_s(tries))
             else:
                 plan = None
+        except DatastoreUnavailable:
+            # The connection may have been lost after the commit.
+            if not is_published(connections, job_id):
+                raise
+            return Swapped(tries, 0.0, plan[1].warnings if plan else ())
+
+
+def is_published(connections: Connections, job_id: str) -> bool:
+    """Return whether the job's table was swapped in, and something is left to do for it."""
+    with connections.transaction() as cursor:
+        return stage.was_published(cursor, job_id)
 
 
 def _plan(
@@ -207,21 +218,35 @@ def index_live(connections: Connections, resource_id: str, *, max_wait_s: float)
     Raises TableBusy after `max_wait_s` without the lock.
     """
     warnings: list[dict[str, Any]] = []
-    started, tries = time.monotonic(), 0
     skipped: set[str] = set()
+    started, tries = time.monotonic(), 0
     while True:
         tries += 1
         try:
-            with connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
-                index = next((i for i in indexes.missing(cursor, resource_id) if i.name not in skipped), None)
-                if index is None:
-                    return warnings
-                if warning := indexes.build(cursor, resource_id, index, index.name):
-                    warnings.append(warning)
-                    skipped.add(index.name)
-            started, tries = time.monotonic(), 0
+            built = _build_next(connections, resource_id, skipped, warnings)
         except TableBusy as exc:
             waited = time.monotonic() - started
             if waited >= max_wait_s:
                 raise TableBusy(exc.detail, tries=tries, seconds=round(waited)) from exc
             connections.stopped.wait(_pause_s(tries))
+            continue
+        if not built:
+            return warnings
+        started, tries = time.monotonic(), 0
+
+
+def _build_next(connections: Connections, resource_id: str, skipped: set[str], warnings: list[dict[str, Any]]) -> bool:
+    """Build one missing index; False when none is missing."""
+    with connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
+        index = next((i for i in indexes.missing(cursor, resource_id) if i.name not in skipped), None)
+        if index is None:
+            return False
+        try:
+            warning = indexes.build(cursor, resource_id, index, index.name)
+        except _CHANGED as exc:
+            # Somebody else built it, or replaced or dropped the table, in this moment.
+            raise TableBusy(type(exc).__name__) from exc
+        if warning:
+            warnings.append(warning)
+            skipped.add(index.name)
+    return True

@@ -82,6 +82,9 @@ class DirectSink:
         swap only the indexes for searching can fail; `publish.index_live` builds them later.
         """
         fields = self._known_fields()
+        if publish.is_published(self._connections, self.job_id):
+            self._tidy_up()  # told twice: the answer to the first call was lost
+            return
         with self._connections.transaction() as cursor:
             loaded = stage.count(cursor, self.job_id)
             if capped := stage.capped(cursor, self.job_id):
@@ -102,7 +105,6 @@ class DirectSink:
             renames=renames,
             max_wait_s=self._max_wait_s,
         )
-        self.published = True
         self.warnings.extend(swapped.warnings)
         self._measure("swap", started)
         self.measured.update({"lock": swapped.lock_seconds, "tries": swapped.tries})
@@ -118,8 +120,12 @@ class DirectSink:
             connections.close()
 
     def interrupt(self) -> None:
-        """Stop what runs, from another thread: cancel every statement; later calls raise JobStopped."""
-        self._connections.interrupt()
+        """Stop what runs, from another thread: cancel every statement; later calls raise JobStopped.
+
+        After the swap it does nothing: what is left to do makes the published table whole.
+        """
+        if not self.published:
+            self._connections.interrupt()
 
     def close(self) -> None:
         """Close the connections."""
@@ -151,6 +157,7 @@ class DirectSink:
         return renames
 
     def _tidy_up(self) -> None:
+        self.published = True
         publish.drop_retired(self._connections, self.job_id)
         started = time.monotonic()
         self.warnings += publish.index_live(self._connections, self.resource_id, max_wait_s=self._max_wait_s)

@@ -21,7 +21,8 @@ _QUERIES = {
                obj_description(oid, 'pg_class'), reltablespace, relhasrules
         FROM pg_class WHERE oid = %s""",
     "sequence": """
-        SELECT s.relname, s.relowner::regrole::text, s.relacl::text, q.seqtypid::regtype::text, q.seqstart, q.seqincrement,
+        SELECT s.relname, s.relowner::regrole::text, s.relacl::text, q.seqtypid::regtype::text, q.seqstart,
+               q.seqincrement,
                q.seqmax, q.seqmin, q.seqcache, q.seqcycle, d.deptype, d.refobjsubid, v.last_value
         FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_sequence q ON q.seqrelid = s.oid
         JOIN pg_sequences v ON v.sequencename = s.relname AND v.schemaname = 'public'
@@ -64,7 +65,7 @@ def leftovers(query: Query) -> list[str]:
     return [
         name
         for (name,) in query(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND starts_with(relname, '_aircan_') "
+            "SELECT relname FROM pg_class WHERE starts_with(relname, '_aircan_') "
             "UNION ALL SELECT proname FROM pg_proc WHERE starts_with(proname, '_aircan_') "
             "UNION ALL SELECT conname FROM pg_constraint WHERE starts_with(conname, '_aircan_') "
             "UNION ALL SELECT typname FROM pg_type WHERE starts_with(typname, '_aircan_')"

@@ -45,15 +45,20 @@ def ckan_config(ckan_config: Any) -> Any:
     return ckan_config
 
 
+_CLEANED = pytest.StashKey[bool]()
+
+
 @pytest.fixture
-def clean_db(with_plugins: Any, reset_db: Any) -> None:
-    """CKAN's tables, empty."""
-    reset_db()
+def clean_db(with_plugins: Any, reset_db: Any, pytestconfig: Any) -> None:
+    """CKAN's tables, emptied once: tests make resources of their own and look at nothing else."""
+    if not pytestconfig.stash.get(_CLEANED, False):
+        reset_db()
+        pytestconfig.stash[_CLEANED] = True
 
 
 @pytest.fixture(autouse=True)
 def _empty(clean_db: Any, query: Any) -> None:
-    """Every test starts with no dataset and no table."""
+    """Every test starts with no table in the DataStore."""
     for name, kind in query(
         "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') "
         "AND relname NOT IN ('_table_metadata', '_table_stats')"

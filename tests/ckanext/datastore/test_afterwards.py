@@ -11,11 +11,11 @@ from aircan.contract import Publish
 
 from .conftest import fields, search
 
-FIELDS = fields(word="text", n="numeric", at="timestamp", ok="bool", j="json")
+FIELDS = fields(word="text", n="numeric", at="timestamp", ok="bool", js="json")
 ROWS = [[f"word{i} common", i, f"2024-01-{i:02}T00:00:00", "true", json.dumps({"k": i})] for i in range(1, 31)]
 
 
-@pytest.fixture(params=[(when, again) for when in Publish for again in (False, True)], ids=str)
+@pytest.fixture(params=[(Publish.COMPLETE, False), (Publish.SEARCHABLE, True)], ids=["first", "again"])
 def table(request, load, resource) -> str:
     """A table of 30 rows, loaded once or twice."""
     when, again = request.param
@@ -38,7 +38,7 @@ def test_search_by_text_filter_order_and_total(table):
     assert [r["_id"] for r in search(table, filters={"n": 9})["records"]] == [9]
     assert [r["_id"] for r in search(table, sort="n desc", limit=2)["records"]] == [30, 29]
     assert [r["_id"] for r in search(table, offset=28)["records"]] == [29, 30]
-    assert search(table, filters={"n": 3})["records"][0]["j"] == {"k": 3}
+    assert search(table, filters={"n": 3})["records"][0]["js"] == {"k": 3}
 
 
 def test_search_by_sql(table, ckan_config):
@@ -48,9 +48,9 @@ def test_search_by_sql(table, ckan_config):
 
 
 def test_insert_gets_the_next_id_and_is_found(table):
-    call("datastore_upsert", table, method="insert", records=[{"word": "brandnew", "j": {"k": "deep"}}])
+    call("datastore_upsert", table, method="insert", records=[{"word": "brandnew", "js": {"k": "deep"}}])
     found = search(table, q="brandnew")
-    assert [(r["_id"], r["j"]) for r in found["records"]] == [(31, {"k": "deep"})]
+    assert [(r["_id"], r["js"]) for r in found["records"]] == [(31, {"k": "deep"})]
     assert search(table, q="deep")["total"] == 1
     assert search(table)["total"] == 31
 
@@ -90,7 +90,7 @@ def test_info_and_create_on_it(table):
     )
     info = helpers.call_action("datastore_info", id=table)
     found = {f["id"]: f for f in info["fields"]}
-    assert list(found) == ["word", "n", "at", "ok", "j", "more"]
+    assert list(found) == ["word", "n", "at", "ok", "js", "more"]
     assert found["word"]["info"]["label"] == "The word"
     assert (info["meta"]["id"], info["meta"]["count"]) == (table, 30)
 
@@ -100,7 +100,7 @@ def test_dump_and_dictionary_page(table, app):
     headers = {"Authorization": user["token"]}
     helpers.call_action("resource_patch", id=table, datastore_active=True)
     dumped = app.get(f"/datastore/dump/{table}", headers=headers).body.splitlines()
-    assert (len(dumped), dumped[0].lstrip("\ufeff")) == (31, "_id,word,n,at,ok,j")
+    assert (len(dumped), dumped[0].lstrip("\ufeff")) == (31, "_id,word,n,at,ok,js")
     assert dumped[30].startswith("30,word30 common,30,2024-01-30T00:00:00")
     dataset = helpers.call_action("resource_show", id=table)["package_id"]
     page = app.get(f"/dataset/{dataset}/dictionary/{table}", headers=headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from ckan.tests import helpers
 
 from aircan.contract import Publish
 from ckanext.aircan_connector.datastore import janitor, names, publish
@@ -79,6 +80,7 @@ def test_a_run_killed_after_the_swap_is_finished(load, sinks, resource, query, m
     oid = oid_of(query, resource)
     janitor.drop_orphans([], older_than_s=0)
     assert not janitor.needs_index(resource)
+    assert helpers.call_action("resource_show", id=resource)["datastore_active"]
     assert not janitor.was_published(sink.job_id)
     assert (oid_of(query, resource), leftovers(query)) == (oid, [])
     assert search(resource)["total"] == 1

@@ -19,6 +19,7 @@ from aircan.errors import (
     TooManyColumns,
     ValueRefused,
 )
+from ckanext.aircan_connector.datastore import publish
 from ckanext.aircan_connector.datastore.sink import DirectSink
 
 from .catalogue import leftovers, oid_of, snapshot
@@ -79,6 +80,49 @@ def test_another_process_can_go_on_with_the_parts_and_publish(sinks, query, reso
     sinks(resource, job_id=job_id).publish(rows=3, when=Publish.SEARCHABLE)
     assert search(resource)["total"] == 3
     assert "The T" in query("SELECT col_description(%s::regclass, 3)", f'"{resource}"')[0][0]
+
+
+def test_publish_told_twice_while_the_first_is_not_finished(sinks, resource, query, monkeypatch):
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    sink.put(part(ROWS))
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "index_live", lambda *args, **kwargs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sink.publish(rows=3, when=Publish.SEARCHABLE)
+    again = sinks(resource, job_id=sink.job_id)
+    again.publish(rows=3, when=Publish.SEARCHABLE)
+    assert (again.published, search(resource, q="b")["total"], leftovers(query)) == (True, 1, [])
+
+
+def test_an_answer_to_the_commit_that_is_lost_is_asked_for(sinks, resource, query, monkeypatch):
+    original = publish._try
+
+    def lost(*args):
+        original(*args)
+        raise DatastoreUnavailable
+
+    monkeypatch.setattr(publish, "_try", lost)
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    sink.put(part(ROWS))
+    sink.publish(rows=3, when=Publish.SEARCHABLE)
+    assert (sink.published, search(resource)["total"], leftovers(query)) == (True, 3, [])
+
+
+def test_interrupt_after_the_swap_lets_the_rest_be_done(sinks, resource, query, monkeypatch):
+    original = publish.index_live
+
+    def interrupted(*args, **kwargs):
+        sink.interrupt()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(publish, "index_live", interrupted)
+    sink = sinks(resource)
+    sink.begin(FIELDS)
+    sink.put(part(ROWS))
+    sink.publish(rows=3, when=Publish.SEARCHABLE)
+    assert (sink.published, leftovers(query)) == (True, [])
 
 
 def test_begin_again_starts_anew(sinks, query, resource):
@@ -262,8 +306,8 @@ def test_a_read_only_database_is_the_operators_matter(table, sinks, query):
         with pytest.raises(DatastoreMisconfigured) as caught:
             sinks(table).begin(FIELDS)
     finally:
-        query(f"SET transaction_read_only = off")
-        query(f"SET default_transaction_read_only = off")
+        query("SET transaction_read_only = off")
+        query("SET default_transaction_read_only = off")
         query(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
     assert caught.value.blame.value == "CONFIG"
 
