@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,10 +108,10 @@ def load(
         _judge(rows, rejects, options)
         with report.task("load") as line:
             sink.begin(columns.fields)
+            progress = _Progress(report, fetched, rows)
             parts = convert(table, columns.columns, engine, workdir=workdir, stop=stop, part_bytes=options.part_bytes)
-            loaded = put(
-                parts, sink, connections=options.load_connections, stop=stop, progress=_Progress(report, fetched, rows)
-            )
+            with contextlib.closing(parts):
+                loaded = put(parts, sink, connections=options.load_connections, stop=stop, progress=progress)
             line(f"{loaded.rows} rows in {loaded.parts} parts.")
     report.progress_now(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
     if loaded.rows != rows:

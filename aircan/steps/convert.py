@@ -68,11 +68,11 @@ def convert(
     workdir: Path,
     stop: Stop,
     part_bytes: int = PART_BYTES,
-) -> Iterator[Part]:
+) -> Generator[Part, None, None]:
     """Yield the parts of a table: `_id` from 1 in file order over the rows that are loaded, then the columns.
 
     Rows that `refuse` tells are left out. Raises JobStopped when stopped; the pipe in `workdir` is
-    removed in any case.
+    removed when the generator is closed, which the caller must do.
     """
     pipe = workdir / "parts.pipe"
     pipe.unlink(missing_ok=True)
@@ -143,20 +143,22 @@ def _next_chunk(reading: int, writer: threading.Thread) -> bytes | None:
 
 
 def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:
-    """Cut a stream of CSV at row ends into parts of about `part_bytes`; a line end inside quotes is none."""
-    number, pieces, size = 0, list[bytes](), 0
+    """Cut a stream of CSV at row ends into parts of at most `part_bytes`, or one row; a line end inside quotes is none."""
+    number, waiting, size = 0, list[bytes](), part_bytes
     for chunk in chunks:
-        pieces.append(chunk)
-        size += len(chunk)
-        if size < part_bytes:
+        waiting.append(chunk)
+        if sum(map(len, waiting)) < size:
             continue
-        data = b"".join(pieces)
-        end = _row_end(data)
-        if end:
+        data = b"".join(waiting)
+        while len(data) >= size:
+            end = _row_end(data[:size])
+            if not end:
+                size *= 2
+                continue
             yield Part(number, _rows(data[:end]), data[:end])
-            number += 1
-        pieces, size = [data[end:]], len(data) - end
-    if data := b"".join(pieces):
+            number, data, size = number + 1, data[end:], part_bytes
+        waiting = [data]
+    if data := b"".join(waiting):
         yield Part(number, _rows(data), data)
 
 

@@ -56,9 +56,10 @@ def find(head: bytes, *, whole: bool, delimiter: str = "", header_line: int = 0)
         raise FileEmpty
     tries = [_try(head, d, whole, header_line) for d in ((delimiter,) if delimiter else DELIMITERS)]
     found = [dialect for dialect in tries if dialect]
-    if not found:
+    best = max(found, key=_score, default=None)
+    # One column may be all there is; but not when a delimiter shows an open quote in the header instead.
+    if not best or (len(best.labels) == 1 and len(found) < len(tries)):
         raise NotTabular(line=header_line or 1, reason="the header is no record, often a quote is not closed")
-    best = max(found, key=_score)
     if not any(label.strip() for label in best.labels):
         raise HeaderMissing(line=best.header_line)
     return best

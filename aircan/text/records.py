@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aircan.contract import Reject
-from aircan.errors import JobStopped, NotTabular
+from aircan.errors import JobStopped
 from aircan.ports import Stop
 from aircan.table import TEXT_KEPT, Place, Rejects
 
@@ -205,11 +205,12 @@ class Scanner:
         self._path, self._grammar, self._offset, self._line = path, grammar, offset, line
         self._columns, self._damaged, self._stop = columns, damaged, stop
         self._found = Scanned()
+        self._skipping = False
 
     def copy(self, out: BinaryIO, rejects: Rejects) -> Scanned:
         """Write the sound rows to `out` in normal form: LF, one record after the other; return what was found.
 
-        Raises NotTabular when a single line is longer than a record may be, JobStopped when stopped.
+        Raises JobStopped when stopped.
         """
         with open(self._path, "rb") as text:
             text.seek(self._offset)
@@ -223,9 +224,13 @@ class Scanner:
         return self._found
 
     def _take(self, data: bytes, last: bool, out: BinaryIO, rejects: Rejects) -> bytes:
+        if self._skipping:
+            data = self._skip(data, last)
         cut = len(data) if last else _safe_cut(data)
         if not cut and len(data) > RECORD_BYTES:
-            raise NotTabular(line=self._line, reason=f"the line is longer than {RECORD_BYTES} bytes")
+            rejects.add(self._reject(Record(self._line, data, len(data), code="size")))
+            self._skipping = True
+            return self._skip(data, last)
         block = data[:cut]
         while block:
             even = block if last else _even_cut(block)
@@ -241,8 +246,18 @@ class Scanner:
                 break
         return block + data[cut:]
 
+    def _skip(self, data: bytes, last: bool) -> bytes:
+        """Drop the rest of a line that is too long."""
+        end = _line_end(data, 0)
+        over = end < len(data) or last or data.endswith(b"\n")
+        self._skipping = not over
+        self._line += over
+        drop = end if over else len(data) - data.endswith(b"\r")
+        self._offset += drop
+        return data[drop:]
+
     def _plain(self, block: bytes) -> int | None:
-        if not block or (self._damaged and not _is_utf8(block)):
+        if not block or len(block) > RECORD_BYTES or (self._damaged and not _is_utf8(block)):
             return None
         return self._grammar.plain_rows(block, self._columns)
 

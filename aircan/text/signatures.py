@@ -54,9 +54,10 @@ def other_than_text(head: bytes) -> str:
 
 
 def _narrow(head: bytes) -> bytes:
-    """Return the bytes with the zeros of UTF-16 taken out, so that ASCII reads as such."""
-    return head.replace(b"\0", b"") if head.count(0) > len(head) * 0.2 else head
+    """Return the bytes with the zeros and the mark of UTF-16 taken out, so that ASCII reads as such."""
+    return head.replace(b"\0", b"").lstrip(b"\xff\xfe") if head.count(0) > len(head) * 0.2 else head
 
 
 def _is_binary(head: bytes) -> bool:
-    return len(head) - len(head.translate(None, _CONTROL)) > 0.05 * len(head)
+    control = len(head) - len(head.translate(None, _CONTROL))
+    return control > max(16, 0.05 * len(head))
