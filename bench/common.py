@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,21 +21,19 @@ def ckan_site() -> Iterator[Any]:
     from ckan.cli import CKANConfigLoader
     from ckan.config.middleware import make_app
 
+    migrate()
     config = CKANConfigLoader(os.environ["CKAN_INI"]).get_config()
     app = make_app(config)
     flask_app = getattr(app, "_wsgi_app", app)
     with flask_app.test_request_context():
-        migrate()
         yield flask_app
 
 
 def migrate() -> None:
-    """Bring CKAN's tables and ours up to date."""
-    from ckan import model
-    from ckan.cli.db import _run_migrations
-
-    model.repo.init_db() if hasattr(model.repo, "init_db") else model.repo.upgrade_db()
-    _run_migrations("aircan_connector", None, True)
+    """Bring CKAN's tables and ours up to date, in another process: in this one it would change the pool."""
+    ckan = [str(Path(sys.executable).with_name("ckan")), "-c", os.environ["CKAN_INI"], "db"]
+    subprocess.run([*ckan, "init"], check=True, capture_output=True)
+    subprocess.run([*ckan, "upgrade", "-p", "aircan_connector"], check=True, capture_output=True)
 
 
 def seconds(function: Callable[[], Any]) -> float:

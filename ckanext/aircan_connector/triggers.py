@@ -92,10 +92,19 @@ def _submit(resource_id: str, user: str | None) -> None:
     dataset = resource and ckan_model.Package.get(resource.package_id)
     if resource is None or dataset is None or not config.submit_on_change():
         return
-    if not is_due(resource) or not interfaces.may_load(resource.as_dict(), dataset.as_dict(ref_package_by="id")):
+    if not is_due(resource) or not interfaces.may_load(_told(resource, _OF_RESOURCE), _told(dataset, _OF_DATASET)):
         return
     context = {"ignore_auth": True, "user": user or "", "aircan_by_hook": True}
     tk.get_action("aircan_submit")(context, {"resource": resource_id})
+
+
+_OF_RESOURCE = ("id", "url", "url_type", "format", "mimetype", "name", "package_id")
+_OF_DATASET = ("id", "name", "title", "type", "private", "owner_org")
+
+
+def _told(entity: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what other extensions are told; CKAN's own `as_dict` would read tags, groups and more."""
+    return {name: getattr(entity, name) for name in names}
 
 
 def is_due(resource: Any) -> bool:
