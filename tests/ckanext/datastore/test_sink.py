@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,12 @@ from .conftest import fields, part, parts, search
 
 ROWS = [["a", "1.50"], ["b", None], [None, "3"]]
 FIELDS = fields(t="text", n="numeric")
+
+
+@pytest.fixture
+def resource() -> str:
+    """The DataStore does not ask whether CKAN knows a resource, and making one takes longer than these tests."""
+    return str(uuid.uuid4())
 
 
 @pytest.fixture
@@ -318,6 +325,9 @@ def test_connections_are_named_after_the_job_and_closed(query, resource):
     named = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'aircan%'"
     assert query(named) == [(f"aircan {sink.job_id}",)]
     sink.close()
+    deadline = time.monotonic() + 5
+    while query(named) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert query(named) == []
 
 
