@@ -49,9 +49,9 @@ def aircan_error(error: Mapping[str, Any] | None) -> dict[str, str]:
     return words.error(error) if error else {"sentence": "", "advice": ""}
 
 
-def aircan_reason(reason: Mapping[str, Any]) -> str:
-    """Return why a column has its type."""
-    return words.by_code(words.REASONS, reason)
+def aircan_reason(field: Mapping[str, Any]) -> str:
+    """Return why a column, as `Field.to_dict()` gives it, has its type."""
+    return words.reason(field)
 
 
 def aircan_warning(warning: Mapping[str, Any]) -> str:
@@ -105,7 +105,7 @@ def aircan_ago(iso: str) -> str:
     past = datetime.fromisoformat(iso) - datetime.now(timezone.utc)
     past = min(past, timedelta(seconds=-1))
     try:
-        return format_timedelta(past, add_direction=True, threshold=1.2, locale=tk.h.lang())
+        return format_timedelta(past, add_direction=True, threshold=1.2, locale=tk.h.lang() or "en")
     except (UnknownLocaleError, ValueError):
         return format_timedelta(past, add_direction=True, threshold=1.2, locale="en")
 
@@ -155,9 +155,9 @@ def aircan_progress(job: Mapping[str, Any]) -> dict[str, Any] | None:
     share = min(done / total, 1.0) if done is not None and total else None
     elapsed = aircan_seconds(_began(job), None)
     remaining = None
-    if share and share > 0.03 and elapsed and elapsed > 2:
+    if share and 0.03 < share < 1 and elapsed and elapsed > 2:
         remaining = elapsed * (1 - share) / share
-    percent = int(share * 100) if share is not None else None
+    percent = int(share * 100) if share is not None and share < 1 else None
     return {"percent": percent, "rows": told.get("rows"), "remaining_s": remaining}
 
 

@@ -138,6 +138,8 @@ def run_context(dataset: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Return what a run's page shows to its reader."""
     seen = _events(job)
     log_lines, refused = seen or ([], [])
+    told_twice = (job["info"].get("error") or {}).get("message")
+    log_lines = [e for e in log_lines if e["level"] != "info" or not told_twice or e["message"] != told_twice]
     level = tk.request.args.get("level")
     if level == "warning":
         log_lines = [event for event in log_lines if event["level"] in ("warning", "error")]

@@ -44,31 +44,97 @@ TYPES: dict[str, str] = {
     "json": N_("nested values (JSON)"),
 }
 
-REASONS: dict[str, str] = {}
-"""Why a column has its type, by the code in `Field.reason`."""
+REASONS: dict[str, str] = {
+    "number": N_("Every value is a number."),
+    "decimal_comma": N_("Every value is a number; the comma is a decimal mark, as %(value)s in line %(line)s shows."),
+    "true_or_false": N_("Every value is one of two words for true and false."),
+    "iso": N_("Every value is written as in ISO 8601."),
+    "iso_utc": N_("Every value is written as in ISO 8601, in UTC."),
+    "iso_offset": N_("Every value is written as in ISO 8601; times with an offset were turned into UTC."),
+    "layout": N_("One way of writing fits every value."),
+    "layout_proven": N_("One way of writing fits every value; %(value)s in line %(line)s shows which part is the day."),
+    "json": N_("Every value is JSON."),
+    "person": N_("Chosen in the data dictionary."),
+    "blank": N_("Every cell is empty."),
+    "null_words_only": N_("The only values are words for nothing, first %(value)s in line %(line)s."),
+    "words": N_("There are words, such as %(value)s in line %(line)s."),
+    "leading_zero": N_("A number would lose the zeros at the start: %(value)s in line %(line)s (%(count)s in all)."),
+    "minus_zero": N_("A number would lose the sign: %(value)s in line %(line)s (%(count)s in all)."),
+    "plus_sign": N_("A number would lose the plus sign: %(value)s in line %(line)s (%(count)s in all)."),
+    "bare_exponent": N_("It may be a code and no number: %(value)s in line %(line)s (%(count)s in all)."),
+    "trailing_point": N_("A number would lose the mark at the end: %(value)s in line %(line)s (%(count)s in all)."),
+    "leading_point": N_("A number would not begin with its mark: %(value)s in line %(line)s (%(count)s in all)."),
+    "thousands": N_("There are thousands marks: %(value)s in line %(line)s (%(count)s in all)."),
+    "decimal_mark": N_("There are decimal commas: %(value)s in line %(line)s (%(count)s in all)."),
+    "comma_unproven": N_("Nothing shows whether the comma is a decimal mark: %(value)s in line %(line)s."),
+    "underscore": N_("There are underscores: %(value)s in line %(line)s (%(count)s in all)."),
+    "inner_blank": N_("There are blanks between the digits: %(value)s in line %(line)s (%(count)s in all)."),
+    "unit": N_("There are units or signs beside the digits: %(value)s in line %(line)s (%(count)s in all)."),
+    "not_numeric": N_("Not every value is a number: %(value)s in line %(line)s (%(count)s in all)."),
+    "not_bool": N_("Not every value is true or false: %(value)s in line %(line)s (%(count)s in all)."),
+    "not_date": N_("Not every value is a date: %(value)s in line %(line)s (%(count)s in all)."),
+    "not_timestamp": N_("Not every value is a date and time: %(value)s in line %(line)s (%(count)s in all)."),
+    "not_json": N_("Not every value is JSON: %(value)s in line %(line)s (%(count)s in all)."),
+    "calendar": N_("There are days that are in no calendar: %(value)s in line %(line)s (%(count)s in all)."),
+    "offset": N_("There are times with an offset: %(value)s in line %(line)s (%(count)s in all)."),
+    "mixed_dates": N_("Dates are written in more than one way: %(value)s in line %(line)s (%(count)s in all)."),
+    "two_digit_year": N_("Years have two digits: %(value)s in line %(line)s (%(count)s in all)."),
+    "order_unproven": N_("Nothing shows which part is the day and which the month: %(value)s in line %(line)s."),
+}
+"""Why a column has its type, by the code in `Field.reason`; three codes depend on the column, see `reason`."""
 
-WARNINGS: dict[str, str] = {}
+WARNINGS: dict[str, str] = {
+    "encoding_guessed": N_(
+        "The file does not say its encoding; it was read as %(encoding)s. If letters look wrong, save it as UTF-8."
+    ),
+    "encoding_damaged": N_("Some characters are not valid %(encoding)s; their rows were refused."),
+    "lines_above": N_("Lines above the header were left out (%(count)s in all), the first: %(first)s"),
+    "no_rows": N_("The file has a header and no rows."),
+    "renamed": N_("The column %(label)s is called %(field)s in the table."),
+    "null_words": N_(
+        "In the column %(field)s words for nothing became empty cells: %(value)s in line %(line)s (%(count)s in all)."
+    ),
+}
 """What was found and decided, by the code of a warning."""
 
 REJECTS: dict[str, str] = {
     "cells": N_("%(cells)s cells, but the header has %(columns)s."),
-    "value": N_("The value does not fit the type of the column."),
-    "quote": N_("A quote is opened and not closed."),
-    "encoding": N_("Characters that are not valid in the encoding of the file."),
-    "size": N_("The row is too long."),
+    "value": N_("The value does not fit the type of the column: %(type)s."),
+    "quote": N_("A quote is opened and not closed, or other text follows where it is closed."),
+    "nul": N_("There is a NUL character."),
+    "encoding": N_("Some characters are not valid in the encoding of the file."),
+    "size": N_("The row is longer than %(limit_bytes)s bytes."),
 }
 """Why a row was refused, by the code of a `Reject`."""
 
 MESSAGES: tuple[str, ...] = (
     N_("Submitted."),
     N_("Cancelled."),
+    N_("The resource was deleted."),
     N_("Superseded by run %(id)s, which was submitted later."),
     N_("Handed over to the factory %(factory)s."),
     N_("The queue does not answer; the run is taken up later."),
     N_("A report was too late: %(report)s"),
     N_("A report was refused, another run of this file is RUNNING: %(report)s"),
+    N_("Fetched %(name)s, %(bytes)s bytes."),
+    N_("%(rows)s rows, %(rejected)s rejected, %(columns)s columns; %(facts)s."),
+    N_("%(rows)s rows in %(parts)s parts."),
+    N_("The table holds %(rows)s rows."),
+    N_("Done: %(rows)s rows."),
 )
 """Log lines that are kept in English with a job, as templates that find their facts again."""
+
+FACTS: tuple[str, ...] = (
+    N_("%(cells)s cells instead of %(columns)s"),
+    N_("a quote is not closed, or is followed by other text"),
+    N_("a NUL character"),
+    N_("bytes that are not valid UTF-8"),
+    N_("longer than %(limit_bytes)s bytes"),
+    N_("%(value)s in column %(field)s is not of type %(type)s"),
+    N_("the line is longer than %(limit_bytes)s bytes"),
+    N_("the header is no record, often a quote is not closed"),
+)
+"""Pieces of English that the library puts into an error's facts `first` and `reason`."""
 
 
 def fact(value: Any) -> Any:
@@ -84,14 +150,33 @@ def fill(template: str, facts: Mapping[str, Any]) -> str:
     """Translate a template and put facts into it; a fact that is missing shows as "?"."""
     if not template:
         return ""
-    return errors.fill(tk._(template), {name: fact(value) for name, value in facts.items()})
+    shown = {name: fact(value) for name, value in facts.items()}
+    for name in ("first", "reason"):
+        if isinstance(shown.get(name), str):
+            shown[name] = _found_again(_FACTS, shown[name])
+    return errors.fill(tk._(template), shown)
 
 
 def by_code(menu: Mapping[str, str], said: Mapping[str, Any]) -> str:
     """Return the sentence for {"code", facts}; the facts may be beside the code or under "facts"."""
     code = str(said.get("code") or "")
     facts = {**said, **(said.get("facts") or {})}
+    if "type" in facts:
+        facts["type"] = tk._(TYPES.get(str(facts["type"]), str(facts["type"])))
     return fill(menu[code], facts) if code in menu else code
+
+
+def reason(field: Mapping[str, Any]) -> str:
+    """Return why a column has its type."""
+    why = dict(field.get("reason") or {})
+    code = why.get("code")
+    if code == "words" and field.get("type") == "bool":
+        why["code"] = "true_or_false"
+    elif code == "layout" and "value" in why:
+        why["code"] = "layout_proven"
+    elif code == "decimal_comma" and field.get("type") == "text":
+        why["code"] = "decimal_mark"
+    return by_code(REASONS, why)
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -100,15 +185,21 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile("".join(texts), re.DOTALL)
 
 
-_PATTERNS = [(template, _pattern(template)) for template in MESSAGES]
+_MESSAGES = [(template, _pattern(template)) for template in MESSAGES]
+_FACTS = [(template, _pattern(template)) for template in FACTS]
+
+
+def _found_again(patterns: list[tuple[str, re.Pattern[str]]], text: str) -> str:
+    for template, pattern in patterns:
+        if found := pattern.fullmatch(text):
+            facts = {name: fact(int(v)) if v.isdecimal() else v for name, v in found.groupdict().items()}
+            return errors.fill(tk._(template), facts)
+    return text
 
 
 def message(text: str) -> str:
     """Return a log line in the reader's language, or as it is when it is not one of ours."""
-    for template, pattern in _PATTERNS:
-        if found := pattern.fullmatch(text):
-            return errors.fill(tk._(template), found.groupdict())
-    return text
+    return _found_again(_MESSAGES, text)
 
 
 def error(told: Mapping[str, Any]) -> dict[str, str]:
