@@ -66,7 +66,7 @@ SELECT json_build_object(
             SELECT 1 FROM pg_catalog.pg_trigger g WHERE g.oid = d.objid AND g.tgrelid = t.oid))
         AND (d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
             OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
-                SELECT y.oid FROM pg_catalog.pg_type y WHERE y.oid = t.reltype OR y.typelem = t.reltype))),
+                SELECT unnest(ARRAY[y.oid, y.typarray]) FROM pg_catalog.pg_type y WHERE y.oid = t.reltype))),
     'above_views', (SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0))
         FROM views v
         JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid AND d.deptype = 'n'

@@ -31,6 +31,10 @@ _PAUSE_S = 0.2
 _MAX_PAUSE_S = 2.0
 _DROP_WAIT_MS = 2_000
 
+_QUIET_WAIT_MS = 3_000
+"""How long to wait for locks that no reader notices. Above PostgreSQL's deadlock_timeout (1 s), after which
+it sends an automatic VACUUM or ANALYZE away; it would not within LOCK_WAIT_MS."""
+
 
 @dataclass(frozen=True)
 class Swapped:
@@ -126,12 +130,22 @@ def _try(connections: Connections, resource_id: str, old: catalogue.Old | None, 
 
 
 def _lock(cursor: Any, relations: Sequence[str]) -> None:
-    """Lock views first, as readers take them, and then the table, within one time limit for all together."""
+    """Lock views first, as readers take them, and then the table, within one time limit for all together.
+
+    Before that, a lock that readers and writers do not notice sends automatic maintenance away.
+    """
+    table = sql.Identifier("public", relations[-1])
+    cursor.execute(
+        sql.SQL("SET LOCAL lock_timeout = {}; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(
+            sql.Literal(_QUIET_WAIT_MS), table
+        )
+    )
     listed = sql.SQL(", ").join(sql.Identifier("public", name) for name in relations)
     cursor.execute(
-        sql.SQL("SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = '5s'").format(
-            sql.Literal(LOCK_WAIT_MS)
-        )
+        sql.SQL(
+            "SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}; "
+            "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+        ).format(sql.Literal(LOCK_WAIT_MS))
     )
     cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(listed))
     cursor.execute("SET LOCAL statement_timeout = 0")
@@ -214,7 +228,7 @@ def index_live(connections: Connections, resource_id: str, *, max_wait_s: float)
     """Build the indexes for searching that a published table lacks; return warnings.
 
     Readers go on; whoever writes through the API waits until an index is there. The lock is waited for
-    LOCK_WAIT_MS at a time, so that nobody queues behind us for long.
+    _QUIET_WAIT_MS at a time, so that no writer queues behind us for long.
     Raises TableBusy after `max_wait_s` without the lock.
     """
     warnings: list[dict[str, Any]] = []
@@ -237,7 +251,7 @@ def index_live(connections: Connections, resource_id: str, *, max_wait_s: float)
 
 def _build_next(connections: Connections, resource_id: str, skipped: set[str], warnings: list[dict[str, Any]]) -> bool:
     """Build one missing index; False when none is missing."""
-    with connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
+    with connections.transaction(lock_timeout_ms=_QUIET_WAIT_MS) as cursor:
         index = next((i for i in indexes.missing(cursor, resource_id) if i.name not in skipped), None)
         if index is None:
             return False
