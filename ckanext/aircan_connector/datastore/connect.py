@@ -126,6 +126,9 @@ class Connections:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = _connect(self._name)
+            if self.stopped.is_set():
+                connection.close()
+                self._raise_if_stopped()
         with self._lock:
             self._busy.add(connection)
         return connection
