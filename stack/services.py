@@ -33,14 +33,11 @@ def up(state: State, *kinds: venv.Kind, quick: bool = False) -> list[Path]:
         return made.result()
 
 
-def is_up(state: State) -> bool:
-    """Tell whether the servers run, whoever brought them up."""
-    return all(processes.is_alive(state.folder, name) for name in (postgres.NAME, redis.NAME, solr.NAME))
-
-
 def down(folder: Path, state: State) -> None:
     """Stop everything that this stack started, and nothing else."""
     before = processes.names(folder)
+    state.values.pop("keep", None)
+    state.save()
     for name in before:
         if name.startswith("web-"):
             ckan.stop(name.removeprefix("web-"), folder)

@@ -47,6 +47,8 @@ def up(state: State, version: str, site_name: str, *, is_live: bool) -> int:
     site, folder = _prepare(state, version, site_name)
     if is_live:
         _live(state, version, folder)
+    state.values["keep"] = True
+    state.save()
     plain(f"\nThe test stack for CKAN {version} runs. Now, as often as you like:\n")
     plain(f"    . {_short(site.env_file)}")
     plain("    pytest tests/ckanext -k something")
@@ -55,7 +57,7 @@ def up(state: State, version: str, site_name: str, *, is_live: bool) -> int:
 
 
 def run(state: State, version: str, site_name: str, *, only: tuple[str, ...], arguments: list[str]) -> int:
-    """Run the tests and stop the stack if it was not running before; the exit code of the worst phase.
+    """Run the tests and stop the stack, unless `up` was called for it; the exit code of the first bad phase.
 
     Args:
         state: the test stack.
@@ -64,7 +66,6 @@ def run(state: State, version: str, site_name: str, *, only: tuple[str, ...], ar
         only: names of phases; all when empty.
         arguments: for pytest. Paths among them choose the phases; a selection may leave some phases without tests.
     """
-    was_running = services.is_up(state)
     phases = _chosen(version, only, arguments)
     try:
         with state.lock("in-use", shared=True), state.lock(f"site-{site_name}-{version}"):
@@ -72,8 +73,9 @@ def run(state: State, version: str, site_name: str, *, only: tuple[str, ...], ar
             for phase, paths in phases:
                 codes[phase.name] = _run_phase(state, version, site_name, phase, paths, arguments)
     finally:
-        if was_running or state.is_locked("in-use"):
-            say("the test stack goes on running, as before (`make test-down` stops it)")
+        state.reload()
+        if state.values.get("keep") or state.is_locked("in-use"):
+            say("the test stack goes on running, because others use it (`make test-down` stops it)")
         else:
             services.down(state.folder, state)
     return _verdict(codes, has_selection=bool(arguments))
