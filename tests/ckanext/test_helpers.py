@@ -115,7 +115,10 @@ def test_markup_in_a_fact_is_left_for_the_template_to_escape():
 def test_a_reason_says_why_with_its_first_proof():
     for field, sentence in [
         ({"type": "bool", "reason": {"code": "words"}}, "Every value is one of two words for true and false."),
-        ({"type": "text", "reason": {"code": "words", "value": "x", "line": 2}}, "There are words, such as x in line 2."),
+        (
+            {"type": "text", "reason": {"code": "words", "value": "UA", "line": 2}},
+            "There are words, such as UA in line 2.",
+        ),
         ({"type": "date", "reason": {"code": "layout", "layout": "%d %b %Y"}}, "One way of writing fits every value."),
         (
             {"type": "date", "reason": {"code": "layout", "value": "31/1/2024", "line": 1234, "count": 1}},

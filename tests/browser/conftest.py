@@ -1,0 +1,131 @@
+"""A real CKAN and a real Chromium. Where the CKAN is: CKAN_URL, CKAN_ADMIN, CKAN_PASSWORD, CKAN_API_TOKEN."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Site:
+    """The CKAN under test, through its API."""
+
+    def __init__(self) -> None:
+        self.url = os.environ["CKAN_URL"].rstrip("/")
+        self.admin = os.environ.get("CKAN_ADMIN", "admin")
+        self.password = os.environ["CKAN_PASSWORD"]
+        self.token = os.environ["CKAN_API_TOKEN"]
+
+    def action(self, name: str, /, **params: Any) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/api/3/action/{name}",
+            data=json.dumps(params).encode(),
+            headers={"Authorization": self.token, "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["result"]
+
+
+@pytest.fixture(scope="session")
+def site() -> Site:
+    if "CKAN_URL" not in os.environ:
+        pytest.skip("CKAN_URL, CKAN_PASSWORD and CKAN_API_TOKEN are not set: use make test")
+    return Site()
+
+
+@pytest.fixture(scope="session")
+def organisation(site: Site) -> str:
+    name = f"browser-{uuid.uuid4().hex[:8]}"
+    site.action("organization_create", name=name, title=f"Organisation {name}")
+    return name
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+def open_page(browser: Browser, site: Site, **kwargs: Any) -> Page:
+    page = browser.new_context(base_url=site.url, viewport={"width": 1200, "height": 900}, **kwargs).new_page()
+    page.set_default_timeout(15_000)
+    return page
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site):
+    """A page of somebody who is logged in as a sysadmin by CKAN's own form."""
+    page = open_page(browser, site)
+    page.goto("/user/login")
+    page.fill("#field-login", site.admin)
+    page.fill("#field-password", site.password)
+    page.press("#field-password", "Enter")
+    page.wait_for_url(lambda url: "/user/login" not in url)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def stranger(browser: Browser, site: Site):
+    """A page of somebody who is not logged in."""
+    page = open_page(browser, site)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def plain(browser: Browser, site: Site):
+    """A page without JavaScript."""
+    page = open_page(browser, site, java_script_enabled=False)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def dataset(site: Site, organisation: str) -> str:
+    name = f"browser-{uuid.uuid4().hex[:8]}"
+    site.action("package_create", name=name, title=f"Dataset {name}", owner_org=organisation)
+    return name
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "stations.csv"
+    path.write_text("code,town,opened\n" + "".join(f"{n:03},Town {n},{1900 + n}-05-17\n" for n in range(1, 101)))
+    return path
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.csv"
+    path.write_text("code,town,opened\n" + "".join(f"{n:03},Town {n}\n" for n in range(1, 101)))
+    return path
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "large.csv"
+    with path.open("w") as file:
+        file.write("n,a,b,c,d,e\n")
+        for n in range(800_000):
+            file.write(f"{n},text of the row {n},{n * 7 % 1000}.25,2024-03-31,{n % 2},some more words {n % 97}\n")
+    return path
