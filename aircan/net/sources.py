@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -19,6 +20,13 @@ from aircan.errors import LinkFailed, LinkRefused, LinkTimedOut, SourceMissing
 from aircan.net.guard import GuardedAdapter
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_BROKEN = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+)
 _FILE_NAME = re.compile(r"""filename\*?=(?:UTF-8'[^']*')?"?([^";]+)"?""", re.I)
 
 
@@ -163,7 +171,7 @@ class translated:  # noqa: N801 - reads as a verb: with translated(source)
         url, detail = shown(self._source.url), type(exc).__name__
         if isinstance(exc, (requests.Timeout, urllib3.exceptions.TimeoutError)):
             raise LinkTimedOut(detail, url=url, timeout_s=self._source.read_timeout_s) from exc
-        if isinstance(exc, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)):
+        if isinstance(exc, _BROKEN):
             if "timed out" in str(exc).lower():
                 raise LinkTimedOut(detail, url=url, timeout_s=self._source.read_timeout_s) from exc
             raise LinkFailed(detail, url=url) from exc
@@ -182,10 +190,7 @@ class _Body:
             raise LinkTimedOut("total", url=shown(self._source.url), timeout_s=self._source.total_timeout_s)
         raw = self._response.raw
         with translated(self._source):
-            while True:
-                some = raw.read1(size, decode_content=True) if hasattr(raw, "read1") else raw.read(size, True)
-                if some or _at_end(raw):
-                    break
+            some = _modern(raw, size) if hasattr(raw, "read1") else _urllib3_1(raw, size)
         if not some and self._announced.isdigit() and raw.tell() < int(self._announced):
             raise LinkFailed("the transfer broke off", url=shown(self._source.url))
         return cast(bytes, some)
@@ -202,5 +207,23 @@ class _Body:
         self.close()
 
 
-def _at_end(raw: Any) -> bool:
-    return bool(getattr(raw, "closed", False)) or urllib3.util.response.is_fp_closed(getattr(raw, "_fp", None))
+def _modern(raw: Any, size: int) -> bytes:
+    """Return what is there, unpacked, b"" at the end only."""
+    while not (some := raw.read1(size, decode_content=True)):
+        if urllib3.util.response.is_fp_closed(raw._fp):
+            break
+    return cast(bytes, some)
+
+
+def _urllib3_1(raw: Any, size: int) -> bytes:
+    """Do for urllib3 1.26, which is closed to changes, what `read1` does in 2.
+
+    Its `read` waits until `size` bytes have come, for as long as a server drips.
+    """
+    raw._init_decoder()
+    while True:
+        packed = raw._fp.read1(size)
+        raw._fp_bytes_read += len(packed)
+        some = raw._decode(packed, True, not packed)
+        if some or not packed:
+            return cast(bytes, some)

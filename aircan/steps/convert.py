@@ -143,7 +143,10 @@ def _next_chunk(reading: int, writer: threading.Thread) -> bytes | None:
 
 
 def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:
-    """Cut a stream of CSV at row ends into parts of at most `part_bytes`, or one row; a line end inside quotes is none."""
+    """Cut a stream of CSV at row ends into parts of at most `part_bytes`, or of one row.
+
+    A line end inside quotes is no row end.
+    """
     number, waiting, size = 0, list[bytes](), part_bytes
     for chunk in chunks:
         waiting.append(chunk)
