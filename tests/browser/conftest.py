@@ -23,6 +23,9 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+"""CKAN's own limit for an upload, ckan.max_resource_size; a file just below it is loaded for some seconds."""
+
 
 class Site:
     """The CKAN under test, through its API."""
@@ -123,9 +126,11 @@ def broken(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
+    """A file that takes some seconds to load: long enough to cancel."""
     path = tmp_path / "large.csv"
     with path.open("w") as file:
         file.write("n,a,b,c,d,e\n")
-        for n in range(800_000):
-            file.write(f"{n},text of the row {n},{n * 7 % 1000}.25,2024-03-31,{n % 2},some more words {n % 97}\n")
+        for n in range(150_000):
+            file.write(f"{n},text of the row {n},{n * 7 % 1000}.25,2024-03-31,{n % 2},more words {n % 97}\n")
+    assert path.stat().st_size < MAX_UPLOAD_BYTES
     return path
