@@ -48,10 +48,8 @@ BUILD: dict[str, Callable[[], bool]] = {
 
 MAVEN: dict[str, Callable[[], bool]] = {"maven": _command("mvn")}
 
-BROWSER: dict[str, Callable[[], bool]] = {
-    "chromium": _command("chromium"),
-    "chromium-driver": _command("chromedriver"),
-}
+BROWSER: dict[str, Callable[[], bool]] = {"chromium": _command("chromium")}
+"""The browser of the browser tests; Playwright comes from PyPI and drives it."""
 
 
 def missing(*groups: dict[str, Callable[[], bool]]) -> list[str]:
