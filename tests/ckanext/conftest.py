@@ -24,6 +24,14 @@ def clean_db(with_plugins, reset_db, migrate_db_for):
 
 
 @pytest.fixture
+def clean_queues():
+    """Empty background queues; CKAN 2.10 has no fixture of this name."""
+    for found in ckan_jobs.get_all_queues():
+        found.empty()
+        found.delete()
+
+
+@pytest.fixture
 def queue(clean_queues, with_test_worker):
     """Our background queue, empty at the start; call it to work off what is in it."""
 
