@@ -6,7 +6,9 @@ import io
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from ckan import model as ckan_model
+from ckan import plugins as p
 from ckan.lib import jobs as ckan_jobs
 from ckan.tests import factories as ckan_factories
 from ckan.tests import helpers
@@ -18,9 +20,12 @@ from ckanext.aircan_connector import config, jobs, model
 
 @pytest.fixture
 def clean_db(with_plugins, reset_db, migrate_db_for):
-    """Empty tables, ours included."""
+    """Empty tables, ours included. They are made once: a migration for each test would take most of its time."""
     reset_db()
-    migrate_db_for("aircan_connector")
+    there = sa.inspect(ckan_model.meta.engine).get_table_names()
+    for plugin, table in (("activity", "activity"), ("aircan_connector", model.JOB.name)):
+        if p.plugin_loaded(plugin) and table not in there:
+            migrate_db_for(plugin)
 
 
 @pytest.fixture
