@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aircan.contract import Order, Publish, Report
 from aircan.errors import AircanError, FactoryUnavailable, JobStopped, MetadataUnsaved, TookTooLong
 from aircan.keys import run_token
+from aircan.ports import Tell
 from aircan.run import run
 from aircan.status import ACTIVE, Status
 
@@ -87,7 +88,7 @@ def carry_out(order: Order) -> None:
         jobs.fail(order.job_id, TookTooLong(limit_s=config.time_limit_s()))
 
 
-def _tell(job_id: str) -> Callable[[Report], None]:
+def _tell(job_id: str) -> Tell:
     token = run_token(factories.get("local").key(), job_id)
 
     def tell(report: Report) -> None:
@@ -102,7 +103,7 @@ def _tell(job_id: str) -> Callable[[Report], None]:
 class _Sink(DirectSink):
     """The DataStore, and what CKAN itself must know of a new table."""
 
-    def __init__(self, order: Order, tell: Callable[[Report], None]) -> None:
+    def __init__(self, order: Order, tell: Tell) -> None:
         super().__init__(order.job_id, order.resource.id, before_publish=self._ask)
         self._job_id, self._resource_id = order.job_id, order.resource.id
         self._tell = tell
