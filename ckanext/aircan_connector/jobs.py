@@ -180,7 +180,7 @@ def _log_report(connection: Any, job_id: str, told: Report) -> None:
     rejects = told.result.get("rejects") or []
     if not (told.message or told.error or rejects) or model.count_events(connection, job_id) >= MAX_EVENTS:
         return
-    if told.message:
+    if told.message and not told.error:  # the error says it better, and once is enough
         model.add_event(connection, job_id, told.message, task=task)
     if told.error:
         data = {key: value for key, value in told.error.items() if key != "message"}

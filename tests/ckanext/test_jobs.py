@@ -102,6 +102,16 @@ def test_fail_keeps_the_error(submit):
     assert row["info"]["error"]["blame"] == "DATA"
 
 
+def test_a_failure_is_one_line_of_the_log(submit):
+    job = submit()
+    error = FileEmpty()
+    jobs.report(job["id"], Report(Status.FAILED, message=error.message, error=error.to_dict()))
+    with model.begin() as connection:
+        events = model.list_events(connection, job["id"])
+    assert [event["message"] for event in events].count(error.message) == 1
+    assert events[-1]["level"] == "error"
+
+
 def test_waiting_job_of_the_same_file_is_returned(submit):
     assert submit()["id"] == submit()["id"]
 
