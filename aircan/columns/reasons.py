@@ -29,9 +29,8 @@ NUMBERLIKE: dict[str, str] = {
 
 DATELIKE: dict[str, str] = {
     "offset": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{0,2})",
-    "mixed_dates": r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?",
     "two_digit_year": r"[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2}( .*)?",
-    "order_unproven": r"([0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}|[0-9]{4}[/.][0-9]{1,2}[/.][0-9]{1,2})( .*)?",
+    "mixed_dates": r"([0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}|[0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2})([T ].*)?",
 }
 """Kinds of text that look like dates."""
 
@@ -101,8 +100,8 @@ def _nearly(index: int, v: str, real: str, readings: Sequence[Reading], misfits:
 
 
 def _kind(index: int, v: str, real: str, known: str, kinds: dict[str, str], odd: Sequence[str]) -> Question:
-    for value in odd:
-        for code, pattern in kinds.items():
+    for code, pattern in kinds.items():
+        for value in odd:
             if _full(pattern, value):
                 return Question(index, code, f"{real} AND {values.matches(v, pattern)}")
     if odd or not known:
@@ -119,8 +118,7 @@ def refine(question: Question, value: str | None) -> str:
         return next((kind for kind, pattern in NUMBERLIKE.items() if _full(pattern, value)), code)
     if question.shape and _full(question.shape, value):
         return "calendar"
-    kinds = {kind: pattern for kind, pattern in DATELIKE.items() if kind != "order_unproven"}
-    return next((kind for kind, pattern in kinds.items() if _full(pattern, value)), code)
+    return next((kind for kind, pattern in DATELIKE.items() if _full(pattern, value)), code)
 
 
 def _full(pattern: str, value: str) -> bool:

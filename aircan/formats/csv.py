@@ -109,7 +109,7 @@ def _table(
         rejected=rejected,
         locate=_Places(scanner),
         decimal_comma=dialect.delimiter != ",",
-        memory_mb=96 if buffer_bytes == BUFFER_BYTES else 96 + 8 * (buffer_bytes >> 20),
+        memory_mb=96 + len(dialect.labels) // 2 + 8 * ((buffer_bytes - BUFFER_BYTES) >> 20),
         facts={
             "format": "tsv" if dialect.delimiter == "\t" else NAME,
             "encoding": encoding.name,

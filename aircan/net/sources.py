@@ -193,7 +193,7 @@ class _Body:
             some = _modern(raw, size) if hasattr(raw, "read1") else _urllib3_1(raw, size)
         if not some and self._announced.isdigit() and raw.tell() < int(self._announced):
             raise LinkFailed("the transfer broke off", url=shown(self._source.url))
-        return cast(bytes, some)
+        return some
 
     def close(self) -> None:
         """Close the connection."""
@@ -226,4 +226,4 @@ def _urllib3_1(raw: Any, size: int) -> bytes:
         raw._fp_bytes_read += len(packed)
         some = raw._decode(packed, True, not packed)
         if some or not packed:
-            return cast(bytes, some)
+            return bytes(some)

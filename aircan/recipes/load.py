@@ -21,6 +21,9 @@ from aircan.steps.load import load as put
 from aircan.steps.sniff import sniff
 from aircan.table import Rejects, Table, explain
 
+WIDE_COLUMNS = 100
+"""From here on the engine works with one thread: each keeps vectors for each column."""
+
 Number = TypeVar("Number", int, float)
 
 
@@ -102,7 +105,8 @@ def load(
     table = _sniff(fetched, order, report, stop, workdir, rejects)
     _judge(table.rows, rejects, options)
     memory_mb = max(options.memory_mb, table.memory_mb)
-    with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=options.threads) as engine:
+    threads = options.threads if len(table.labels) <= WIDE_COLUMNS else 1
+    with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=threads) as engine:
         columns = _infer(table, engine, order, report, rejects, options)
         rows = table.rows + table.rejected - rejects.count
         _judge(rows, rejects, options)

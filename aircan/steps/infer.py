@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,11 @@ from aircan.table import VALUE_KEPT, Table
 SAMPLE_ROWS = 2000
 """Rows that rule ways to read a column out; none is chosen on them."""
 
-COLUMNS_AT_ONCE = 200
-"""Columns that one query looks at; each way to read one is an expression in it."""
+SAMPLE_CELLS = 40_000
+"""Cells of the sample; wide tables have fewer rows in it."""
+
+SUMS_AT_ONCE = 100
+"""Aggregates in one query. DuckDB keeps vectors for each outside its memory limit (0.5 MB each, measured 2026-11)."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,8 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], date_order
         _Case(i, field, types.get(field.id), _possible(field, types, table, date_order, [row[i] for row in sample]))
         for i, field in enumerate(fields)
     ]
-    for start in range(0, len(cases), COLUMNS_AT_ONCE):
-        _count(cases[start : start + COLUMNS_AT_ONCE], table, engine)
+    for some in _batches(cases):
+        _count(some, table, engine)
     columns = [_decide(case, table.rows) for case in cases]
     columns, nulls = _explain(columns, cases, sample, table, engine)
     return Columns(tuple(columns), (*names.warnings(fields), *nulls))
@@ -99,19 +102,41 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], date_order
 def _sample(table: Table, engine: Engine, columns: int) -> list[tuple[str | None, ...]]:
     """Return the first rows, and for columns that are blank in them three values from anywhere."""
     listed = ", ".join(values.trimmed(f"c{i}") for i in range(columns))
-    rows = engine.rows(f"SELECT {listed} FROM {table.relation} LIMIT {SAMPLE_ROWS}")  # noqa: S608 - own names
-    blank = [i for i in range(columns) if not any(row[i] and row[i] not in NULL_WORDS for row in rows)]
-    if not blank or len(rows) < SAMPLE_ROWS:
+    count = max(20, min(SAMPLE_ROWS, SAMPLE_CELLS // columns))
+    rows = engine.rows(f"SELECT {listed} FROM {table.relation} LIMIT {count}")  # noqa: S608 - own names
+    if len(rows) < count:
         return rows
-    sums = []
-    for i in blank:
-        real = f"v{i} <> '' AND v{i} NOT IN {values.null_words()}"
-        sums += [f"{pick}(v{i}) FILTER (WHERE {real})" for pick in ("min", "max", "any_value")]
-    inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in blank)
-    found = engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})")  # noqa: S608
-    at = {column: found[n * 3 : n * 3 + 3] for n, column in enumerate(blank)}
+    blank = [i for i in range(columns) if not any(row[i] and row[i] not in NULL_WORDS for row in rows)]
+    at: dict[int, tuple[str | None, ...]] = {}
+    for start in range(0, len(blank), SUMS_AT_ONCE // 3):
+        at.update(_anywhere(blank[start : start + SUMS_AT_ONCE // 3], table, engine))
     more = [tuple(at[i][pick] if i in at else None for i in range(columns)) for pick in range(3)]
     return [*rows, *more]
+
+
+def _anywhere(columns: Sequence[int], table: Table, engine: Engine) -> dict[int, tuple[str | None, ...]]:
+    """Return three values, from anywhere in the file, of each of these columns."""
+    sums = []
+    for i in columns:
+        real = f"v{i} <> '' AND v{i} NOT IN {values.null_words()}"
+        sums += [f"{pick}(v{i}) FILTER (WHERE {real})" for pick in ("min", "max", "any_value")]
+    inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in columns)
+    found = engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})")  # noqa: S608
+    return {column: found[n * 3 : n * 3 + 3] for n, column in enumerate(columns)}
+
+
+def _batches(cases: Sequence[_Case]) -> Iterator[list[_Case]]:
+    """Yield cases, together at most SUMS_AT_ONCE sums or a single one."""
+    batch, size = list[_Case](), 0
+    for case in cases:
+        sums = 2 + sum(2 if reading.proof else 1 for reading in case.readings)
+        if batch and size + sums > SUMS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(case)
+        size += sums
+    if batch:
+        yield batch
 
 
 def _possible(
@@ -123,6 +148,8 @@ def _possible(
     if person:
         return values.chosen(person, decimal_comma=table.decimal_comma, order=order)
     seen = {value for value in sample if value and value not in NULL_WORDS}
+    if not seen:  # the sample holds values from anywhere then: there is none, at most null words
+        return [values.NUMERIC]
     tried = values.inferred(decimal_comma=table.decimal_comma, order=order)
     return [reading for reading in tried if all(reading.has_shape(value) for value in seen)]
 
@@ -214,8 +241,8 @@ Answer = tuple[int | None, int | None, str | None]
 def _ask(questions: Sequence[Question], table: Table, engine: Engine) -> list[Answer]:
     found: dict[int, Answer] = {i: (None, q.row, q.value) for i, q in enumerate(questions)}
     open_ones = [i for i, q in enumerate(questions) if q.condition]
-    for start in range(0, len(open_ones), COLUMNS_AT_ONCE):
-        some = open_ones[start : start + COLUMNS_AT_ONCE]
+    for start in range(0, len(open_ones), SUMS_AT_ONCE // 3):
+        some = open_ones[start : start + SUMS_AT_ONCE // 3]
         row = engine.row(_query([questions[i] for i in some], table))
         found.update({i: (row[n * 3], row[n * 3 + 1], row[n * 3 + 2]) for n, i in enumerate(some)})
     places = table.locate(sorted({row for _, row, _ in found.values() if row}))

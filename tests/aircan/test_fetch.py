@@ -125,7 +125,8 @@ def test_of_a_resource():
 
 def test_redirects_are_followed_and_headers_stay_at_their_origin(server, tmp_path):
     other = server(lambda request: request.send(body=DATA))
-    one = server(lambda request: request.send(302, Location="/second" if request.path == "/first" else other.url + "/f"))
+    targets = {"/first": "/second", "/second": other.url + "/f"}
+    one = server(lambda request: request.send(302, Location=targets[request.path]))
     got = fetched(link(one.url + "/first", headers={"Authorization": "k", "X-Key": "k"}), tmp_path)
     assert got.path.read_bytes() == DATA
     assert [path for _, path, _ in one.seen] == ["/first", "/second"]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+
+from aircan.contract import Type
+from tests.aircan.rig import loaded
+
+
+def field(values, types=None, **params):
+    """Return the only column of a file with these values."""
+    data = "x\n" + "".join('"{}"\n'.format(value.replace('"', '""')) for value in values)
+    _, _, result = loaded(data.encode(), params, types)
+    return result["fields"][0]
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-1", "0.5", "-0.5", "10.00", "1.5E-3", "1e-05", "1E+5", "9" * 1000, " 7 "])
+def test_is_a_number(value):
+    assert field([value])["type"] == "numeric"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "00", "01", "-01", "00.5", "+1", "-0", "-0.0", "-0.00e-1", "5.", ".5", "1_000", "1 000", "1,000", "1e5",
+        "12E3", "1e-1000", "0x1f", "Infinity", "nan", "1.2.3", "--1", "1-", "١٢", "½", "9" * 1001, "1\n2", "TRUE1", "12:30",
+    ],
+)  # fmt: skip
+def test_is_text(value):
+    assert field([value])["type"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2024-02-29", "date"),
+        ("2023-02-29", "text"),
+        ("0000-01-01", "text"),
+        ("0001-01-01", "date"),
+        ("9999-12-31", "date"),
+        ("2024-1-1", "text"),
+        ("2024-01-01T23:59:59.999999", "timestamp"),
+        ("2024-01-01T23:59:59.9999999", "text"),
+        ("2024-01-01 24:00", "text"),
+        ("2024-01-01T10:00:60", "text"),
+        ("2024-01-01T10", "text"),
+        ("2024-01-01T10:00Z", "timestamp"),
+        ("2024-01-01T10:00+00", "timestamp"),
+        ("2024-01-01T10:00+02:00", "text"),
+        ("20240101", "numeric"),
+        ("2024", "numeric"),
+        ("2024-01", "text"),
+        ("13/01/2024", "date"),
+        ("01/13/2024", "date"),
+        ("13/13/2024", "text"),
+        ("12/12/2024", "text"),
+        ("2024/01/13", "date"),
+        ("2024/01/02", "text"),
+        ("31.12.24", "text"),
+        ("31-12-2024", "date"),
+        ("1 May 2024", "date"),
+        ("May 1, 2024", "date"),
+        ("31 Feb 2024", "text"),
+        ("t", "text"),
+        ("Monday", "text"),
+        ("11.5", "numeric"),
+    ],
+)
+def test_dates_by_their_layout_and_the_calendar(value, kind):
+    assert field([value])["type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (["1", "2", "007"], "leading_zero"),
+        (["1", "2", "x"], "words"),
+        (["1", "2", "5%"], "unit"),
+        (["a", "b"], "words"),
+        (["", ""], "blank"),
+        (["NA", "-"], "null_words_only"),
+        (["2024-01-01", "2024-02-30"], "calendar"),
+        (["01/02/2024", "31/12/24"], "two_digit_year"),
+        (["01/02/2024", "01/03/2024"], "order_unproven"),
+    ],
+)
+def test_reason_of_a_text_column(values, code):
+    found = field(values)
+    assert (found["type"], found["reason"]["code"]) == ("text", code)
+
+
+def test_the_type_is_decided_over_all_rows_not_the_first():
+    found = field(["1"] * 5000 + ["x"])
+    assert (found["type"], found["reason"]) == (
+        "text",
+        {"code": "not_numeric", "count": 1, "line": 5002, "value": "x"},
+    )
+
+
+def test_a_column_blank_at_first_is_typed_by_what_comes_later():
+    assert field([""] * 5000 + ["1.5"])["type"] == "numeric"
+    assert field([""] * 5000 + ["1.5", "word"])["type"] == "text"
+
+
+def test_null_words_are_counted_with_the_line_of_the_first():
+    rows, _, result = loaded(b"x\n1\nNA\n2\n-\n")
+    assert rows == [["1"], [None], ["2"], [None]]
+    assert result["fields"][0]["nulls"] == 2
+
+
+@pytest.mark.parametrize("values", [["true", "True"], ["yes", "no"], ["t", "f"], ["0", "true"]])
+def test_words_of_two_pairs_are_no_booleans(values):
+    assert field(values)["type"] == "text"
+
+
+def test_a_persons_text_keeps_everything():
+    found = field(["1", "NA", "2024-01-01"], {"x": Type.TEXT})
+    assert (found["type"], found["reason"], found["nulls"]) == ("text", {"code": "person"}, 0)
+
+
+def test_a_persons_type_is_matched_by_the_cleaned_id():
+    _, _, result = loaded(b'"_x"\n1\n', types={"x": Type.TEXT})
+    assert result["fields"][0]["type"] == "text"
+
+
+def test_a_table_of_many_columns():
+    count = 300
+    data = ",".join(f"c{i}" for i in range(count)) + "\n" + (",".join(["1"] * count) + "\n") * 3
+    rows, _, result = loaded(data.encode())
+    assert rows == [["1"] * count] * 3
+    assert {f["type"] for f in result["fields"]} == {"numeric"}
