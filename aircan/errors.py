@@ -223,7 +223,9 @@ class NotTabular(FileUnreadable):
 
     code = "not_tabular"
     sentence = N_("The file could not be read beyond line %(line)s: %(reason)s.")
-    advice = N_("Look at this line in a text editor: often a quote is not closed. Correct the file and upload it again.")
+    advice = N_(
+        "Look at this line in a text editor: often a quote is not closed. Correct the file and upload it again."
+    )
 
 
 class RowsRefused(AircanError):

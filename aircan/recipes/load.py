@@ -88,9 +88,7 @@ def _number(params: Mapping[str, Any], name: str, default: Number, least: Number
     return number
 
 
-def load(
-    order: Order, *, source: Source, sink: Sink, report: Reporter, stop: Stop, workdir: Path
-) -> Mapping[str, Any]:
+def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: Stop, workdir: Path) -> Mapping[str, Any]:
     """Load a file and return {"rows", "rejected", "fields", "bytes", "seconds", "sha256", "format", facts}.
 
     Tells the tasks fetch, sniff, infer, load and publish. The old table is untouched until `publish`.
@@ -149,9 +147,7 @@ def _fetch(source: Source, report: Reporter, stop: Stop, workdir: Path, options:
     return fetched
 
 
-def _sniff(
-    fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir: Path, rejects: Rejects
-) -> Table:
+def _sniff(fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir: Path, rejects: Rejects) -> Table:
     with report.task("sniff") as line:
         table = sniff(fetched.path, params=order.params, workdir=workdir, rejects=rejects, stop=stop)
         rejects.flush()
@@ -162,9 +158,7 @@ def _sniff(
     return table
 
 
-def _infer(
-    table: Table, engine: Engine, order: Order, report: Reporter, rejects: Rejects, options: Options
-) -> Columns:
+def _infer(table: Table, engine: Engine, order: Order, report: Reporter, rejects: Rejects, options: Options) -> Columns:
     with report.task("infer") as line:
         columns = infer(table, engine, types=order.resource.types, date_order=options.date_order)
         report.warn(*columns.warnings)

@@ -55,9 +55,7 @@ def refuse(table: Table, columns: Sequence[Column], engine: Engine, rejects: Rej
         for number, *shown_values in batch:
             at, value = next((n, value) for n, value in enumerate(shown_values) if value is not None)
             field, place = refused[at][1].field, places[number]
-            rejects.add(
-                Reject(place.line, "value", field.id, value, facts={"type": field.type.value}, text=place.text)
-            )
+            rejects.add(Reject(place.line, "value", field.id, value, facts={"type": field.type.value}, text=place.text))
 
 
 def convert(

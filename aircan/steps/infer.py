@@ -181,9 +181,7 @@ def _decide(case: _Case, rows: int) -> Column:
     for reading, misfits, proofs in zip(case.readings, case.misfits, case.proofs, strict=True):
         if real and not misfits and proofs:
             reason = {"code": reading.name, **({"layout": reading.layout} if reading.layout else {})}
-            typed = replace(
-                case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words
-            )
+            typed = replace(case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words)
             return Column(typed, reading)
     if case.readings and not real and not case.null_words:
         return Column(replace(case.field, reason={"code": "blank"}))

@@ -97,9 +97,7 @@ class _Crew:
                     self.check()
 
 
-def load(
-    parts: Iterable[Part], sink: Sink, *, connections: int, stop: Stop, progress: Callable[[int], None]
-) -> Loaded:
+def load(parts: Iterable[Part], sink: Sink, *, connections: int, stop: Stop, progress: Callable[[int], None]) -> Loaded:
     """Put all parts into a sink.
 
     Args:

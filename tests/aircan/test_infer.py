@@ -13,7 +13,7 @@ def field(values, types=None, **params):
     return result["fields"][0]
 
 
-@pytest.mark.parametrize("value", ["0", "1", "-1", "0.5", "-0.5", "10.00", "1.5E-3", "1e-05", "1E+5", "9" * 1000, " 7 "])
+@pytest.mark.parametrize("value", ["0", "1", "-1", "0.5", "-0.5", "10.00", "1.5E-3", "1e-05", "9" * 1000, " 7 "])
 def test_is_a_number(value):
     assert field([value])["type"] == "numeric"
 
@@ -22,7 +22,7 @@ def test_is_a_number(value):
     "value",
     [
         "00", "01", "-01", "00.5", "+1", "-0", "-0.0", "-0.00e-1", "5.", ".5", "1_000", "1 000", "1,000", "1e5",
-        "12E3", "1e-1000", "0x1f", "Infinity", "nan", "1.2.3", "--1", "1-", "١٢", "½", "9" * 1001, "1\n2", "TRUE1", "12:30",
+        "12E3", "1e-1000", "0x1f", "Infinity", "nan", "1.2.3", "--1", "1-", "١٢", "½", "9" * 1001, "1\n2", "12:30",
     ],
 )  # fmt: skip
 def test_is_text(value):

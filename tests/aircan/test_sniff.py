@@ -132,7 +132,7 @@ def test_one_unquoted_column_of_prose_stays_one_column(tmp_path):
 def test_block_borders_change_nothing(size, tmp_path, monkeypatch):
     """Borders fall into quotes, between CR and LF, and into characters."""
     record = '{},"é ""x"" \r\n, \n end",{}\r\n'
-    data = "id,t,n\r\n" + "".join(record.format(i, "" if i % 3 else "5\" p") for i in range(300)) + "1,2\r\n3,4,5"
+    data = "id,t,n\r\n" + "".join(record.format(i, "" if i % 3 else '5" p') for i in range(300)) + "1,2\r\n3,4,5"
     whole = sniffed(data.encode(), tmp_path).rows, (tmp_path / "rows.csv").read_bytes()
     told = []
     monkeypatch.setattr(records, "BLOCK_BYTES", size)
@@ -162,7 +162,7 @@ def test_line_over_the_limit_is_skipped_whatever_its_length(tmp_path, monkeypatc
     monkeypatch.setattr(records, "BLOCK_BYTES", 300)
     told = []
     rejects = Rejects(9, told.extend)
-    table = sniffed(f'a,b\r\n1,x\r\n2,{"y" * 5000}\r\n3,z\r\n4\r\n'.encode(), tmp_path, rejects)
+    table = sniffed(f"a,b\r\n1,x\r\n2,{'y' * 5000}\r\n3,z\r\n4\r\n".encode(), tmp_path, rejects)
     rejects.flush()
     assert table.rows == 2
     assert [(reject.line, reject.code) for reject in told] == [(3, "size"), (5, "cells")]
