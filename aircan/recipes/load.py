@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aircan.contract import Order, Publish
 from aircan.engine import Engine
-from aircan.errors import OrderRefused, RowsMissing, RowsRefused
+from aircan.errors import OrderRefused, RowsMissing, RowsRefused, ValueRefused
 from aircan.ports import Sink, Source, Stop
 from aircan.reporting import Reporter
 from aircan.steps.convert import PART_BYTES, convert, refuse
@@ -112,7 +112,7 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
             sink.begin(columns.fields)
             progress = _Progress(report, fetched, rows)
             parts = convert(table, columns.columns, engine, workdir=workdir, stop=stop, part_bytes=options.part_bytes)
-            with contextlib.closing(parts):
+            with contextlib.closing(parts), _locating(table, rows):
                 loaded = put(parts, sink, connections=options.load_connections, stop=stop, progress=progress)
             line(f"{loaded.rows} rows in {loaded.parts} parts.")
     report.progress_now(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
@@ -166,6 +166,18 @@ def _infer(table: Table, engine: Engine, order: Order, report: Reporter, rejects
         rejects.flush()
         line(", ".join(f"{field.id}: {field.type.value}" for field in columns.fields[:50]))
     return columns
+
+
+@contextlib.contextmanager
+def _locating(table: Table, rows: int) -> Iterator[None]:
+    """Put the line of the file into a ValueRefused, if the row that it names can be told from its number alone."""
+    try:
+        yield
+    except ValueRefused as exc:
+        row = exc.facts.get("row")
+        if not row or "line" in exc.facts or rows != table.rows:
+            raise
+        raise ValueRefused(exc.detail, **{**exc.facts, "line": table.locate([row])[row].line}) from exc
 
 
 class _Progress:

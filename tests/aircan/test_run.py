@@ -47,6 +47,14 @@ def test_a_sink_that_fails_ends_the_job_with_its_error():
     assert (sink.live, sink.discarded) == (None, 1)
 
 
+def test_a_value_that_the_database_refuses_is_found_in_the_file():
+    """The sink knows the row of the table; a quoted line end above it moves the line of the file."""
+    sink = MemorySink(fail_on=(0, ValueRefused(row=2, field="b", value="x")))
+    final, _, _ = load(b'a,b\n"two\nlines",1\n3,4\n', sink=sink)
+    assert (final.error["code"], final.error["line"]) == ("value_refused", 4)
+    assert "line 4" in final.error["message"]
+
+
 def test_an_unknown_exception_becomes_unexpected_without_its_text_in_the_message():
     sink = MemorySink(fail_on=(0, RuntimeError("secret")))
     final, _, _ = load(DATA, sink=sink)
