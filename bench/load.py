@@ -22,11 +22,10 @@ ROWS = int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 1_000_000
 def load(path: str, publish: str) -> None:
     """Load a file once, in this process of its own, and print what it took as JSON."""
     with ckan_site():
-        from aircan.run import run
-        from aircan.steps.fetch import FileSource
-
         from aircan.contract import Dataset, Order, Resource
         from aircan.ports import never
+        from aircan.run import run
+        from aircan.steps.fetch import FileSource
         from ckanext.aircan_connector.datastore.sink import DirectSink
 
         resource_id, job_id = str(uuid.uuid4()), str(uuid.uuid4())
