@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import uuid
 
-from common import ckan_site, median_ms, seconds
+from _common import ckan_site, median_ms, seconds
 
 SAVES = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 
 import psycopg2
-from common import ckan_site, peak_mb, seconds, write_rows
+from _common import ckan_site, peak_mb, seconds, write_rows
 
 ROWS = int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 1_000_000
 

@@ -6,7 +6,7 @@ import statistics
 import sys
 
 import sqlalchemy as sa
-from common import ckan_site, median_ms, seconds
+from _common import ckan_site, median_ms, seconds
 
 JOBS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 ROUNDS = 30
