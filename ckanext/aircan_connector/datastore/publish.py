@@ -193,7 +193,9 @@ def _rename(kind: str, name: str, final: str) -> sql.Composable:
 
 
 def _out_of_the_way(job_id: str, resource_id: str, old: catalogue.Old, taken: set[str]) -> list[sql.Composable]:
-    moves = [sql.SQL("DROP VIEW {}").format(sql.Identifier("public", alias.name)) for alias in old.aliases]
+    moves: list[sql.Composable] = [
+        sql.SQL("DROP VIEW {}").format(sql.Identifier("public", alias.name)) for alias in old.aliases
+    ]
     moves.append(_rename("TABLE", resource_id, names.retired(job_id)))
     for number, index in enumerate(old.indexes):
         if index.primary or index.name in taken:

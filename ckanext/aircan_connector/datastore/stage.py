@@ -43,7 +43,7 @@ def begin(cursor: Any, job_id: str, resource_id: str, fields: Sequence[Field]) -
     if any(field.type is Type.JSON for field in fields):
         _make_nested(cursor)
     table = names.stage(job_id)
-    columns = [sql.SQL("_id int"), sql.SQL("_full_text tsvector")]
+    columns: list[sql.Composable] = [sql.SQL("_id int"), sql.SQL("_full_text tsvector")]
     columns += [sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(column_type(f))) for f in fields]
     cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier("public", table), sql.SQL(", ").join(columns)))
     note = {"resource": resource_id, "fields": [f.to_dict() for f in fields]}
