@@ -183,7 +183,10 @@ class FileIsHtml(FileUnreadable):
 
     code = "file_is_html"
     sentence = N_("Instead of data there is a web page (HTML), as a sign-in or error page would be.")
-    advice = N_("Open the link in a private browser window and use the address of the file itself.")
+    advice = N_(
+        "If this is a link, open it in a private browser window and use the address of the file itself; "
+        "if it is an upload, upload the data instead of the saved page."
+    )
 
 
 class FormatUnknown(FileUnreadable):
