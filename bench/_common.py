@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,17 @@ def migrate() -> None:
     ckan = [str(Path(sys.executable).with_name("ckan")), "-c", os.environ["CKAN_INI"], "db"]
     subprocess.run([*ckan, "init"], check=True, capture_output=True)
     subprocess.run([*ckan, "upgrade", "-p", "aircan_connector"], check=True, capture_output=True)
+
+
+def make_dataset() -> dict[str, Any]:
+    """Create an empty dataset in an organisation of its own."""
+    import ckantoolkit as tk
+
+    site = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
+    name = f"bench-{uuid.uuid4()}"
+    for action, data in (("organization_create", {}), ("package_create", {"owner_org": name})):
+        made = tk.get_action(action)({"user": site, "ignore_auth": True}, {"name": name, **data})
+    return dict(made)
 
 
 def seconds(function: Callable[[], Any]) -> float:

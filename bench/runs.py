@@ -6,7 +6,7 @@ import statistics
 import sys
 
 import sqlalchemy as sa
-from _common import ckan_site, median_ms, seconds
+from _common import ckan_site, make_dataset, median_ms, seconds
 
 JOBS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 ROUNDS = 30
@@ -25,14 +25,12 @@ FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n
 def main() -> None:
     """Time the dataset's page and the list of everything, small and large."""
     with ckan_site() as app:
-        import uuid
-
         import ckantoolkit as tk
         from ckan import model
 
         site = tk.get_action("get_site_user")({"ignore_auth": True}, {})
         context = {"user": site["name"], "ignore_auth": True}
-        dataset = tk.get_action("package_create")(dict(context), {"name": f"bench-{uuid.uuid4()}"})
+        dataset = make_dataset()
         client = app.test_client()
 
         def fill(first: int, last: int) -> None:
