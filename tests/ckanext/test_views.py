@@ -276,6 +276,18 @@ def test_a_dataset_that_does_not_exist_is_not_found(scene):
     assert it.get(f"{it.base}/runs/nothing-here").status_code == 404
 
 
+def test_the_list_filters_by_type(scene):
+    it = scene()
+    with model.begin() as connection:
+        other = {**it.job, "id": "another-type", "job_type": "ANOTHER", "status": "DONE"}
+        connection.execute(model.JOB.insert().values(**other))
+    assert "another-type" in it.text(it.base)
+    only = it.text(f"{it.base}?job_type=LOAD")
+    assert 'name="job_type"' in only
+    assert "another-type" not in only
+    assert it.job["id"] in only
+
+
 def test_the_list_filters_by_status_resource_and_person(scene):
     it = scene()
     it.fail()
