@@ -6,6 +6,8 @@ down: nothing here waits for it longer than `TIMEOUT_S`, because a user's save m
 
 from __future__ import annotations
 
+import functools
+
 import ckantoolkit as tk
 import redis
 import rq
@@ -27,7 +29,12 @@ _RUNNER = "ckanext.aircan_connector.runner"
 
 
 def _connect() -> redis.Redis:
-    url = config.redis_url()
+    return _client(config.redis_url())
+
+
+@functools.lru_cache(maxsize=2)
+def _client(url: str) -> redis.Redis:
+    """Return a client with short time-outs. It is kept: to make one takes longer than to use it."""
     return redis.Redis.from_url(url, socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S)
 
 
