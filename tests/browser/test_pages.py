@@ -62,18 +62,19 @@ def barriers(page: Page, part: str = ".primary") -> list[str]:
     return [f"{v['id']}: {[n['html'][:120] for n in v['nodes']]}" for v in found]
 
 
-def test_an_upload_is_watched_until_its_table_stands(page, site, dataset, good):
-    upload(page, dataset, good)
+def test_an_upload_is_watched_until_its_table_stands(page, site, dataset, large):
+    """The file is large enough that the run still works when its page opens."""
+    upload(page, dataset, large)
     open_run(page, site, dataset)
     ends_as(page, "DONE")
     expect(page.locator("[data-aircan-end]")).to_contain_text("has ended: DONE")
-    for seen in ("Rows in the table", "100", "zeros at the start: 001 in line 2", "Submitted."):
+    for seen in ("Rows in the table", "150,000", "Every value is a number.", "Submitted."):
         expect(page.locator(".primary")).to_contain_text(seen)
     assert barriers(page) == []
     page.get_by_role("link", name="Open the file's page").click()
-    expect(page.locator(".aircan-line")).to_contain_text("100 rows")
+    expect(page.locator(".aircan-line")).to_contain_text("150,000 rows")
     preview = page.frame_locator(".resource-view iframe").locator("body")
-    expect(preview).to_contain_text("Town 7", timeout=LONG_MS)
+    expect(preview).to_contain_text("text of the row 7", timeout=LONG_MS)
 
 
 def test_a_broken_file_is_explained_mended_and_run_again(page, site, dataset, good, broken):
