@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -313,8 +313,3 @@ class Report:
             if value := getattr(self, name):
                 out[name] = dict(value)
         return out
-
-
-def with_params(order: Order, **params: Any) -> Order:
-    """Return the order with `params` laid over its own."""
-    return replace(order, params={**order.params, **params})
