@@ -44,6 +44,7 @@ class Table:
         rejected: records that are not in it, all told already.
         locate: from row numbers to places in the file.
         decimal_comma: whether a comma may be a decimal mark (it is not the delimiter).
+        nested: numbers of the columns (from 0) all of whose values are JSON objects or arrays.
         memory_mb: memory that DuckDB needs for the longest record.
         facts: what was found, JSON-ready: {"encoding", "delimiter", "header_line", "blank_records", ...}.
         warnings: [{"code", facts}].
@@ -56,6 +57,7 @@ class Table:
     rejected: int
     locate: Locate
     decimal_comma: bool = False
+    nested: frozenset[int] = frozenset()
     memory_mb: int = 96
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Mapping[str, Any], ...] = ()

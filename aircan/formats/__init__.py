@@ -20,7 +20,7 @@ class Format(Protocol):
     NAME: str
     """Its word in results, e.g. "csv"."""
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, path: Path, head: bytes) -> bool:
         """Return whether a file that begins with `head` (64 KiB or all of it) is of this format."""
         ...
 

@@ -17,12 +17,10 @@ from aircan.ports import Stop
 from aircan.table import Place, Rejects, Table
 from aircan.text import dialect as dialects
 from aircan.text import encoding as encodings
+from aircan.text import normal
 from aircan.text.records import BLOCK_BYTES, Grammar, Scanned, Scanner
 
 NAME = "csv"
-
-BUFFER_BYTES = 4 << 20
-"""DuckDB's read buffer: with its default of 32 MiB a small memory limit does not suffice (measured 2026-11)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Wanted:
         return cls(delimiter, str(params.get("encoding") or ""), header_line)
 
 
-def recognises(head: bytes) -> bool:
+def recognises(path: Path, head: bytes) -> bool:
     """Return True: what is no other format is taken for text."""
     return True
 
@@ -77,7 +75,7 @@ def read(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejec
     before = rejects.count
     rows_path = workdir / "rows.csv"
     with open(rows_path, "wb") as out:
-        out.write(dialect.delimiter.join(f"c{i}" for i in range(columns)).encode() + b"\n")
+        normal.begin(out, columns, dialect.delimiter)
         scanned = scanner.copy(out, rejects)
     return _table(dialect, encoding, scanner, scanned, rows_path, rejects.count - before)
 
@@ -100,16 +98,16 @@ def _table(
     rows_path: Path,
     rejected: int,
 ) -> Table:
-    buffer_bytes = max(BUFFER_BYTES, 2 * scanned.longest_bytes)
+    columns = len(dialect.labels)
     return Table(
         format=NAME,
         labels=dialect.labels,
-        relation=_relation(rows_path, dialect.delimiter, len(dialect.labels), buffer_bytes),
+        relation=normal.relation(rows_path, columns, scanned.longest_bytes, dialect.delimiter),
         rows=scanned.rows,
         rejected=rejected,
         locate=_Places(scanner),
         decimal_comma=dialect.delimiter != ",",
-        memory_mb=96 + len(dialect.labels) // 2 + 8 * ((buffer_bytes - BUFFER_BYTES) >> 20),
+        memory_mb=normal.memory_mb(columns, scanned.longest_bytes),
         facts={
             "format": "tsv" if dialect.delimiter == "\t" else NAME,
             "encoding": encoding.name,
@@ -130,20 +128,6 @@ class _Places:
 
     def __call__(self, rows: Sequence[int]) -> Mapping[int, Place]:
         return self._scanner.locate(rows)
-
-
-def _relation(path: Path, delimiter: str, columns: int, buffer_bytes: int) -> str:
-    """Return SQL that reads the normal form back. Nothing is left to DuckDB's own sniffing.
-
-    `new_line` is needed: without it a CR inside quotes is "an invalid state" (DuckDB 2.0.0, 2026-11).
-    """
-    names = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(columns))
-    quoted_path, quoted_delimiter = (text.replace("'", "''") for text in (str(path), delimiter))
-    return (
-        f"read_csv('{quoted_path}', columns={{{names}}}, auto_detect=false, header=true, "
-        f"delim='{quoted_delimiter}', quote='\"', escape='\"', nullstr='', allow_quoted_nulls=false, "
-        f"null_padding=false, new_line='\\n', max_line_size={buffer_bytes // 2}, buffer_size={buffer_bytes})"
-    )
 
 
 def _warnings(dialect: dialects.Dialect, encoding: encodings.Encoding, records: int) -> list[Mapping[str, Any]]:

@@ -32,7 +32,7 @@ def sniff(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Reje
     if not head:
         raise FileEmpty
     for reader in formats.MENU[:-1]:
-        if reader.recognises(head):
+        if reader.recognises(path, head):
             return reader.read(path, params=params, workdir=workdir, rejects=rejects, stop=stop)
     if signatures.is_html(head):
         raise FileIsHtml

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aircan.errors import FileEmpty, HeaderMissing, NotTabular
+from aircan.text.header import header_at
 from aircan.text.records import Grammar, Record, lines
 
 DELIMITERS = ("\t", "|", ";", ",")
@@ -100,23 +100,6 @@ def _at_line(records: Sequence[Record], line: int) -> int | None:
 
 
 def _header(records: Sequence[Record], grammar: Grammar) -> int | None:
-    """Return the index of the header: the first record that is no title above the table.
-
-    A title has fewer than half as many filled cells as most records have cells. Above a table of two
-    columns it must be a single cell with a blank line below, as one cell could be a header with a cell missing.
-    """
-    sound = [r for r in records if not r.code and not grammar.is_blank(r.raw)]
-    counts = Counter(r.cells for r in sound)
-    usual = max(counts, key=lambda cells: (counts[cells], cells), default=0)
-    for index, record in enumerate(records):
-        if record.code:
-            return None
-        if grammar.is_blank(record.raw):
-            continue
-        filled = sum(bool(text.strip()) for text in grammar.texts(record.raw))
-        following = records[index + 1] if index + 1 < len(records) else None
-        blank_below = following is not None and grammar.is_blank(following.raw)
-        if filled * 2 < usual or (usual == 2 and record.cells == 1 and blank_below):
-            continue
-        return index
-    return records.index(sound[0]) if sound else None
+    """Return the index of the header among records; None when a record above it is no sound one."""
+    cells = [None if r.code else [] if grammar.is_blank(r.raw) else grammar.texts(r.raw) for r in records]
+    return header_at(cells)

@@ -1,0 +1,64 @@
+"""The normal form: the clean CSV that a format leaves for DuckDB, and the SQL that reads it back.
+
+One record a line, LF, a header c0, c1, ..., every cell text; an unquoted empty cell is NULL, a quoted one the
+empty string. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+BUFFER_BYTES = 4 << 20
+"""DuckDB's read buffer: with its default of 32 MiB a small memory limit does not suffice (measured 2026-11)."""
+
+_TO_QUOTE = ('"', ",", "\n", "\r")
+
+
+def begin(out: BinaryIO, columns: int, delimiter: str = ",") -> None:
+    """Write the first line of a normal form with that many columns."""
+    out.write(delimiter.join(f"c{i}" for i in range(columns)).encode() + b"\n")
+
+
+def write(out: BinaryIO, rows: Iterable[Sequence[str | None]]) -> int:
+    """Write rows, none of them wholly NULL; return the bytes of the longest. The delimiter is a comma."""
+    longest = 0
+    for row in rows:
+        line = (",".join(map(_cell, row)) + "\n").encode()
+        longest = max(longest, len(line))
+        out.write(line)
+    return longest
+
+
+def _cell(text: str | None) -> str:
+    if text is None:
+        return ""
+    if not text or any(mark in text for mark in _TO_QUOTE):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def buffer_bytes(longest_bytes: int) -> int:
+    """Return the read buffer for a normal form whose longest record has that many bytes."""
+    return max(BUFFER_BYTES, 2 * longest_bytes)
+
+
+def memory_mb(columns: int, longest_bytes: int) -> int:
+    """Return the memory that DuckDB needs to read it."""
+    return 96 + columns // 2 + 8 * ((buffer_bytes(longest_bytes) - BUFFER_BYTES) >> 20)
+
+
+def relation(path: Path, columns: int, longest_bytes: int, delimiter: str = ",") -> str:
+    """Return SQL that reads the normal form back. Nothing is left to DuckDB's own sniffing.
+
+    `new_line` is needed: without it a CR inside quotes is "an invalid state" (DuckDB 2.0.0, 2026-11).
+    """
+    names = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(columns))
+    quoted_path, quoted_delimiter = (text.replace("'", "''") for text in (str(path), delimiter))
+    buffer = buffer_bytes(longest_bytes)
+    return (
+        f"read_csv('{quoted_path}', columns={{{names}}}, auto_detect=false, header=true, "
+        f"delim='{quoted_delimiter}', quote='\"', escape='\"', nullstr='', allow_quoted_nulls=false, "
+        f"null_padding=false, new_line='\\n', max_line_size={buffer // 2}, buffer_size={buffer})"
+    )
