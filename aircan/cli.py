@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aircan import __version__
+from aircan.columns.rules import Rules
 from aircan.contract import Order, Reject, Report
 from aircan.engine import Engine
 from aircan.errors import AircanError, OrderRefused
@@ -76,7 +77,7 @@ def _sniff(arguments: argparse.Namespace) -> int:
         workdir, rejects = Path(folder), Rejects(10, found.extend)
         table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=never())
         with Engine(workdir, stop=never(), memory_mb=table.memory_mb) as engine:
-            columns = infer(table, engine, types={}, date_order=str(params.get("date_order") or ""))
+            columns = infer(table, engine, types={}, rules=Rules.of(params))
         rejects.flush()
     shown = {
         **table.facts,

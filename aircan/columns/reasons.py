@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aircan.columns import values
-from aircan.columns.values import NULL_WORDS, Reading
+from aircan.columns.values import Reading
 
 NEARLY = 0.5
 """Share of a column's values that must look like numbers (or dates) for the others to need an explanation."""
@@ -62,6 +62,7 @@ def doubt(
     misfits: Sequence[int],
     sample: Sequence[str | None],
     *,
+    null_words: Sequence[str],
     only_null_words: bool,
 ) -> Question:
     """Return the question whose answer says why a column is text.
@@ -71,13 +72,14 @@ def doubt(
         readings: those that the sample did not rule out.
         misfits: theirs over the whole file.
         sample: the first values, blanks around them removed.
+        null_words: words that are no values.
         only_null_words: whether the column has no other value.
     """
     v = f"v{index}"
-    real = f"{v} <> '' AND {v} NOT IN {values.null_words()}"
-    seen = [value for value in sample if value and value not in NULL_WORDS]
+    real = values.is_real(v, null_words)
+    seen = [value for value in sample if value and value not in null_words]
     if only_null_words:
-        return Question(index, "null_words_only", f"{v} IN {values.null_words()}")
+        return Question(index, "null_words_only", values.is_null_word(v, null_words))
     if readings:
         return _nearly(index, v, real, readings, misfits)
     for known, kinds in ((values.PLAIN, NUMBERLIKE), ("", DATELIKE)):
@@ -94,7 +96,7 @@ def _nearly(index: int, v: str, real: str, readings: Sequence[Reading], misfits:
     fewest = min(range(len(readings)), key=lambda i: misfits[i])
     reading = readings[fewest]
     if not misfits[fewest]:
-        code = "comma_unproven" if reading is values.DECIMAL_COMMA else "order_unproven"
+        code = "comma_unproven" if reading.name == values.DECIMAL_COMMA.name else "order_unproven"
         return Question(index, code, f"{real}")
     return Question(index, f"not_{reading.type.value}", f"{real} AND NOT {reading.condition(v)}", shape=reading.shape)
 

@@ -7,13 +7,11 @@ expressions are of the subset that RE2 and Python's `re` read alike. Imports onl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from aircan.columns.rules import NULL_WORDS, Rules
 from aircan.contract import Type
-
-NULL_WORDS = ("NA", "N/A", "NULL", "null", "NaN", "-", ".")
-"""Words that mean "no value" in a column whose other values are of one type that isn't text."""
 
 BLANKS = " \t\n\r\u00a0"
 """What is taken off both ends of a value before it is read as anything but text."""
@@ -30,6 +28,8 @@ _COMMA_NUMBER = f"-?{_INTEGER}(,[0-9]+)?"
 _COMMA_MINUS_ZERO = "-0(,0+)?"
 _COMMA_PROOF = "-?(0,[0-9]+|[0-9]{4,},[0-9]+|[0-9]+,([0-9]{1,2}|[0-9]{4,}))"
 _ANY_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+
+_ANY_COMMA_NUMBER = "[+-]?([0-9]+,?[0-9]*|,[0-9]+)"
 
 _ISO_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ISO_TIME = r"[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
@@ -50,6 +50,7 @@ class Reading:
         proof: regular expression that one value at least must match, "" for none.
         value: SQL of the text for PostgreSQL.
         layout: strptime layout if it is not ISO 8601.
+        null_words: words that are no values.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Reading:
     proof: str = ""
     value: str = "{v}"
     layout: str = ""
+    null_words: tuple[str, ...] = NULL_WORDS
 
     def condition(self, v: str) -> str:
         """Return an SQL condition: this value fits."""
@@ -85,9 +87,14 @@ def trimmed(column: str) -> str:
     return f"trim({column}, {quote(BLANKS)})"
 
 
-def null_words() -> str:
-    """Return the null words as an SQL list."""
-    return "(" + ", ".join(quote(word) for word in NULL_WORDS) + ")"
+def is_null_word(v: str, words: Sequence[str]) -> str:
+    """Return an SQL condition: this is one of the null words."""
+    return f"{v} IN (" + ", ".join(map(quote, words)) + ")" if words else "false"
+
+
+def is_real(v: str, words: Sequence[str]) -> str:
+    """Return an SQL condition: this is a value, neither blank nor a null word."""
+    return f"{v} <> ''" + (f" AND NOT {is_null_word(v, words)}" if words else "")
 
 
 _NOT_MINUS_ZERO = f"NOT regexp_full_match({{v}}, '{_MINUS_ZERO}') AND length({{v}}) <= {NUMERIC_CHARS}"
@@ -100,6 +107,7 @@ DECIMAL_COMMA = Reading(
     proof=_COMMA_PROOF,
     value="replace({v}, ',', '.')",
 )
+ANY_COMMA_NUMBER = replace(DECIMAL_COMMA, shape=_ANY_COMMA_NUMBER, fits=f"length({{v}}) <= {NUMERIC_CHARS}")
 BOOLEANS = tuple(
     Reading("words", Type.BOOLEAN, f"{yes}|{no}", value="lower({v})")
     for yes, no in (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
@@ -171,19 +179,36 @@ def layouts(order: str = "") -> list[Reading]:
 def copied(reading: Reading, v: str, *, has_null_words: bool) -> str:
     """Return SQL of the text that PostgreSQL gets for a value that fits, NULL for blanks and null words."""
     value = reading.value.format(v=v)
-    empty = f"{v} = '' OR {v} IN {null_words()}" if has_null_words else f"{v} = ''"
+    empty = f"{v} = '' OR {is_null_word(v, reading.null_words)}" if has_null_words else f"{v} = ''"
     return f"CASE WHEN {empty} THEN NULL ELSE {value} END"
 
 
 def misfit(reading: Reading, v: str) -> str:
     """Return an SQL condition: this is a value, and it does not fit."""
-    return f"({v} <> '' AND {v} NOT IN {null_words()} AND NOT {reading.condition(v)})"
+    return f"({is_real(v, reading.null_words)} AND NOT {reading.condition(v)})"
 
 
-def inferred(*, decimal_comma: bool, order: str = "") -> list[Reading]:
-    """Return the readings that inference tries, the first that fits wins."""
-    commas = [DECIMAL_COMMA] if decimal_comma else []
-    return [*BOOLEANS, NUMERIC, *commas, DATE, TIMESTAMP, TIMESTAMP_UTC, *layouts(order)]
+def _numbers(rules: Rules, *, possible: bool, point: Reading, comma: Reading) -> list[Reading]:
+    """Return the readings of numbers: `comma` needs no proof, and is the only one, where the order asks for it."""
+    if rules.decimal_comma:
+        return [replace(comma, proof="")]
+    return [point, comma] if possible and rules.decimal_comma is None else [point]
+
+
+def inferred(rules: Rules, *, comma_possible: bool) -> list[Reading]:
+    """Return the readings that inference tries, the first that fits wins.
+
+    Args:
+        rules: what the order says.
+        comma_possible: whether a comma can be a decimal mark in this file if the order says nothing.
+    """
+    numbers = _numbers(rules, possible=comma_possible, point=NUMERIC, comma=DECIMAL_COMMA)
+    found = [*BOOLEANS, *numbers, DATE, TIMESTAMP, TIMESTAMP_UTC, *layouts(rules.date_order)]
+    return [replace(reading, null_words=rules.null_words) for reading in found]
+
+
+STRIPPED = Reading("text", Type.TEXT, "(?s:.*)", null_words=())
+"""Text without blanks around it."""
 
 
 _FULL_OFFSET = rf"({_UTC}|{_OFFSET})"
@@ -234,9 +259,11 @@ PERSONS: dict[Type, tuple[Reading, ...]] = {
 """What fits a type that a person chose: more than inference dares, never a guess."""
 
 
-def chosen(kind: Type, *, decimal_comma: bool, order: str = "") -> list[Reading]:
+def chosen(kind: Type, rules: Rules, *, comma_possible: bool) -> list[Reading]:
     """Return the readings of a person's type; the one with the fewest misfits wins."""
     found = list(PERSONS[kind])
-    if kind is Type.NUMERIC and decimal_comma:
-        found.append(DECIMAL_COMMA)
-    return found + [reading for reading in layouts(order) if reading.type is kind]
+    if kind is Type.NUMERIC:
+        comma = ANY_COMMA_NUMBER if rules.decimal_comma else DECIMAL_COMMA
+        found = _numbers(rules, possible=comma_possible, point=found[0], comma=comma)
+    found += [reading for reading in layouts(rules.date_order) if reading.type is kind]
+    return [replace(reading, null_words=rules.null_words) for reading in found]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aircan.columns.rules import Rules
 from aircan.contract import Order, Publish
 from aircan.engine import Engine
 from aircan.errors import OrderRefused, RowsMissing, RowsRefused, ValueRefused
@@ -38,7 +39,7 @@ class Options:
         max_rejects_kept: rejects that are told; all are counted.
         load_connections: parts that are put at the same time.
         publish: when the new table takes the old one's place.
-        date_order: "dmy", "mdy" or "ymd" if dates like 1/2/2024 need not prove it, else "".
+        rules: how values are read.
         part_bytes: size of a part.
         memory_mb: memory of the engine; the process needs about 85 MB more.
         threads: cores of the engine.
@@ -49,7 +50,7 @@ class Options:
     max_rejects_kept: int = 10_000
     load_connections: int = 2
     publish: Publish = Publish.SEARCHABLE
-    date_order: str = ""
+    rules: Rules = field(default_factory=Rules)
     part_bytes: int = PART_BYTES
     memory_mb: int = 96
     threads: int = 2
@@ -67,7 +68,7 @@ class Options:
             max_rejects_kept=_number(params, "max_rejects_kept", 10_000, 0, 1_000_000),
             load_connections=_number(params, "load_connections", 2, 1, 32),
             publish=publish,
-            date_order=str(params.get("date_order") or ""),
+            rules=Rules.of(params),
             part_bytes=_number(params, "part_bytes", PART_BYTES, 1, 64 << 20),
             memory_mb=_number(params, "memory_mb", 96, 64, 1 << 20),
             threads=_number(params, "threads", 2, 1, 256),
@@ -160,7 +161,7 @@ def _sniff(fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir
 
 def _infer(table: Table, engine: Engine, order: Order, report: Reporter, rejects: Rejects, options: Options) -> Columns:
     with report.task("infer") as line:
-        columns = infer(table, engine, types=order.resource.types, date_order=options.date_order)
+        columns = infer(table, engine, types=order.resource.types, rules=options.rules)
         report.warn(*columns.warnings)
         refuse(table, columns.columns, engine, rejects)
         rejects.flush()

@@ -8,10 +8,10 @@ from typing import Any
 
 from aircan.columns import names, values
 from aircan.columns.reasons import Question, doubt, refine
-from aircan.columns.values import NULL_WORDS, Reading
+from aircan.columns.rules import Rules
+from aircan.columns.values import Reading
 from aircan.contract import Field, Type
 from aircan.engine import Engine
-from aircan.errors import OrderRefused
 from aircan.table import VALUE_KEPT, Table
 
 SAMPLE_ROWS = 2000
@@ -58,6 +58,7 @@ class _Case:
     index: int
     field: Field
     person: Type | None
+    rules: Rules
     readings: list[Reading]
     blank: int = 0
     null_words: int = 0
@@ -72,24 +73,22 @@ class _Case:
         return rows - self.blank - self.null_words
 
 
-def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], date_order: str = "") -> Columns:
+_DEFAULT = Rules()
+
+
+def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], rules: Rules = _DEFAULT) -> Columns:
     """Return the columns of a table with their types.
 
     Args:
         table: what was read.
         engine: has the memory that the table asks for.
         types: column id -> type that a person chose; wins over inference.
-        date_order: "dmy", "mdy", "ymd", or "" when the values must prove it.
-
-    Raises:
-        OrderRefused: an unknown date order.
+        rules: what the order says about values.
     """
-    if date_order not in ("", "dmy", "mdy", "ymd"):
-        raise OrderRefused(field="params.date_order")
     fields = names.fields(table.labels)
-    sample = _sample(table, engine, len(fields))
+    sample = _sample(table, engine, len(fields), rules)
     cases = [
-        _Case(i, field, types.get(field.id), _possible(field, types, table, date_order, [row[i] for row in sample]))
+        _Case(i, field, types.get(field.id), rules, _possible(field, types, table, rules, [row[i] for row in sample]))
         for i, field in enumerate(fields)
     ]
     for some in _batches(cases):
@@ -99,26 +98,26 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], date_order
     return Columns(tuple(columns), (*names.warnings(fields), *nulls))
 
 
-def _sample(table: Table, engine: Engine, columns: int) -> list[tuple[str | None, ...]]:
+def _sample(table: Table, engine: Engine, columns: int, rules: Rules) -> list[tuple[str | None, ...]]:
     """Return the first rows, and for columns that are blank in them three values from anywhere."""
     listed = ", ".join(values.trimmed(f"c{i}") for i in range(columns))
     count = max(20, min(SAMPLE_ROWS, SAMPLE_CELLS // columns))
     rows = engine.rows(f"SELECT {listed} FROM {table.relation} LIMIT {count}")  # noqa: S608 - own names
     if len(rows) < count:
         return rows
-    blank = [i for i in range(columns) if not any(row[i] and row[i] not in NULL_WORDS for row in rows)]
+    blank = [i for i in range(columns) if not any(row[i] and row[i] not in rules.null_words for row in rows)]
     at: dict[int, tuple[str | None, ...]] = {}
     for start in range(0, len(blank), SUMS_AT_ONCE // 3):
-        at.update(_anywhere(blank[start : start + SUMS_AT_ONCE // 3], table, engine))
+        at.update(_anywhere(blank[start : start + SUMS_AT_ONCE // 3], table, engine, rules))
     more = [tuple(at[i][pick] if i in at else None for i in range(columns)) for pick in range(3)]
     return [*rows, *more]
 
 
-def _anywhere(columns: Sequence[int], table: Table, engine: Engine) -> dict[int, tuple[str | None, ...]]:
+def _anywhere(columns: Sequence[int], table: Table, engine: Engine, rules: Rules) -> dict[int, tuple[str | None, ...]]:
     """Return three values, from anywhere in the file, of each of these columns."""
     sums = []
     for i in columns:
-        real = f"v{i} <> '' AND v{i} NOT IN {values.null_words()}"
+        real = values.is_real(f"v{i}", rules.null_words)
         sums += [f"{pick}(v{i}) FILTER (WHERE {real})" for pick in ("min", "max", "any_value")]
     inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in columns)
     found = engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})")  # noqa: S608
@@ -140,17 +139,17 @@ def _batches(cases: Sequence[_Case]) -> Iterator[list[_Case]]:
 
 
 def _possible(
-    field: Field, types: Mapping[str, Type], table: Table, order: str, sample: Sequence[str | None]
+    field: Field, types: Mapping[str, Type], table: Table, rules: Rules, sample: Sequence[str | None]
 ) -> list[Reading]:
     person = types.get(field.id)
     if person is Type.TEXT:
         return []
     if person:
-        return values.chosen(person, decimal_comma=table.decimal_comma, order=order)
-    seen = {value for value in sample if value and value not in NULL_WORDS}
+        return values.chosen(person, rules, comma_possible=table.decimal_comma)
+    seen = {value for value in sample if value and value not in rules.null_words}
     if not seen:  # the sample holds values from anywhere then: there is none, at most null words
-        return [values.NUMERIC]
-    tried = values.inferred(decimal_comma=table.decimal_comma, order=order)
+        return [replace(values.NUMERIC, null_words=rules.null_words)]
+    tried = values.inferred(rules, comma_possible=table.decimal_comma)
     return [reading for reading in tried if all(reading.has_shape(value) for value in seen)]
 
 
@@ -163,7 +162,7 @@ def _count(cases: Sequence[_Case], table: Table, engine: Engine) -> None:
     for case in asked:
         v = case.v
         sums += [f"count(*) FILTER (WHERE {v} IS NULL OR {v} = '')"]
-        sums += [f"count(*) FILTER (WHERE {v} IN {values.null_words()})"]
+        sums += [f"count(*) FILTER (WHERE {values.is_null_word(v, case.rules.null_words)})"]
         sums += [f"count(*) FILTER (WHERE {values.misfit(r, v)})" for r in case.readings]
         sums += [f"count(*) FILTER (WHERE {values.matches(v, r.proof)})" if r.proof else "1" for r in case.readings]
     inner = ", ".join(f"{values.trimmed(f'c{case.index}')} AS {case.v}" for case in asked)
@@ -183,16 +182,17 @@ def _decide(case: _Case, rows: int) -> Column:
             reason = {"code": reading.name, **({"layout": reading.layout} if reading.layout else {})}
             typed = replace(case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words)
             return Column(typed, reading)
+    text = values.STRIPPED if case.rules.strip else None
     if case.readings and not real and not case.null_words:
-        return Column(replace(case.field, reason={"code": "blank"}))
-    return Column(case.field)
+        return Column(replace(case.field, reason={"code": "blank"}), text)
+    return Column(case.field, text)
 
 
 def _persons(case: _Case) -> Column:
     kind = case.person or Type.TEXT
     reason = {"code": "person"}
     if not case.readings:
-        return Column(replace(case.field, type=kind, reason=reason))
+        return Column(replace(case.field, type=kind, reason=reason), values.STRIPPED if case.rules.strip else None)
     proven = [(misfits, i) for i, (misfits, proofs) in enumerate(zip(case.misfits, case.proofs, strict=True)) if proofs]
     misfits, best = min(proven)
     reading = case.readings[best]
@@ -213,11 +213,14 @@ def _explain(
         if not column.field.reason:
             seen = [row[case.index] for row in sample]
             only = bool(case.null_words) and not case.real(table.rows)
-            questions.append(doubt(case.index, case.readings, case.misfits, seen, only_null_words=only))
+            words = case.rules.null_words
+            questions.append(
+                doubt(case.index, case.readings, case.misfits, seen, null_words=words, only_null_words=only)
+            )
         elif column.reading and column.reading.proof:
             questions.append(Question(case.index, "", values.matches(case.v, column.reading.proof)))
         if column.field.nulls:
-            questions.append(Question(case.index, "null_words", f"{case.v} IN {values.null_words()}"))
+            questions.append(Question(case.index, "null_words", values.is_null_word(case.v, case.rules.null_words)))
     answers = _ask(questions, table, engine)
     out, warnings = list(columns), list[Mapping[str, Any]]()
     for question, (count, line, value) in zip(questions, answers, strict=True):

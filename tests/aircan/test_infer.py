@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aircan.contract import Type
-from tests.aircan.rig import loaded
+from tests.aircan.rig import load, loaded
 
 
 def field(values, types=None, **params):
@@ -128,3 +128,79 @@ def test_a_table_of_many_columns():
     rows, _, result = loaded(data.encode())
     assert rows == [["1"] * count] * 3
     assert {f["type"] for f in result["fields"]} == {"numeric"}
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "kind", "nulls"),
+    [
+        (["1", "unknown", "2"], ["unknown"], "numeric", 1),
+        (["1", "NA"], ["unknown"], "text", 0),
+        (["1", "NA"], [], "text", 0),
+        (["1", "999"], ["999"], "numeric", 1),
+        (["1", " n/k "], ["n/k"], "numeric", 1),
+        (["x", "unknown"], ["unknown"], "text", 0),
+        (["it's", "1"], ["it's"], "numeric", 1),
+    ],
+)
+def test_null_words_of_the_order_take_the_place_of_the_usual_ones(values, words, kind, nulls):
+    found = field(values, null_words=words)
+    assert (found["type"], found["nulls"]) == (kind, nulls)
+
+
+def test_null_words_of_the_order_count_for_a_persons_type():
+    rows, rejects, _ = loaded(b"x,y\n1,a\nNA,b\n?,c\n", {"null_words": ["?"]}, {"x": Type.NUMERIC})
+    assert (rows, [reject["line"] for reject in rejects]) == ([["1", "a"], [None, "c"]], [3])
+
+
+def test_strip_takes_blanks_off_text_and_leaves_nothing_of_blanks_alone():
+    rows, _, _ = loaded(b'a,b\n  x  y ,1\n"  ",2\n\t\xc2\xa0z,3\n', {"strip": True})
+    assert [row[0] for row in rows] == ["x  y", None, "z"]
+    rows, _, _ = loaded(b"a\n x \n", {"strip": True}, {"a": Type.TEXT})
+    assert rows == [["x"]]
+    rows, _, _ = loaded(b"a,b\n x ,1\n")
+    assert rows == [[" x ", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "comma", "types", "cells"),
+    [
+        (b"a;b\n1,234;x\n", None, ["text", "text"], ["1,234", "x"]),
+        (b"a;b\n1,234;x\n", True, ["numeric", "text"], ["1.234", "x"]),
+        (b"a;b\n1,5;x\n", None, ["numeric", "text"], ["1.5", "x"]),
+        (b"a;b\n1,5;x\n", False, ["text", "text"], ["1,5", "x"]),
+        (b"a;b\n1.5;x\n", True, ["text", "text"], ["1.5", "x"]),
+        (b'a,b\n"1,5",x\n', None, ["text", "text"], ["1,5", "x"]),
+        (b'a,b\n"1,5",x\n', True, ["numeric", "text"], ["1.5", "x"]),
+        (b"a;b\n12;x\n", True, ["numeric", "text"], ["12", "x"]),
+    ],
+)
+def test_decimal_comma_of_the_order_needs_no_proof_and_takes_no_point(data, comma, types, cells):
+    rows, _, result = loaded(data, {"decimal_comma": comma})
+    assert ([f["type"] for f in result["fields"]], rows) == (types, [cells])
+
+
+def test_decimal_comma_of_the_order_counts_for_a_persons_type():
+    rows, rejects, _ = loaded(b"a;b\n007,5;x\n1.5;y\n+2;z\n", {"decimal_comma": True}, {"a": Type.NUMERIC})
+    assert (rows, [reject["value"] for reject in rejects]) == ([["007.5", "x"], ["+2", "z"]], ["1.5"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("null_words", "NA"),
+        ("null_words", [1]),
+        ("null_words", [""]),
+        ("null_words", [" "]),
+        ("null_words", ["x"] * 101),
+        ("null_words", ["a\0"]),
+        ("strip", "perhaps"),
+        ("strip", 1),
+        ("decimal_comma", "maybe"),
+        ("decimal_comma", 0),
+        ("date_order", "ydm"),
+        ("date_order", ["dmy"]),
+    ],
+)
+def test_a_wrong_rule_is_named(name, value):
+    final, _, _ = load(b"x\n1\n", {name: value})
+    assert (final.error["code"], final.error["field"]) == ("order_refused", f"params.{name}")
