@@ -14,6 +14,7 @@ EXT = "ckanext.aircan_connector"
 LIBRARY = [
     ["aircan.status", "aircan.errors", "aircan.keys"],
     ["aircan.contract", "aircan.ports"],
+    ["aircan.params"],
     [f"aircan.{name}" for name in ("engine", "reporting", "table", "text", "columns", "net")],
     ["aircan.formats"],
     ["aircan.steps"],
@@ -23,13 +24,13 @@ LIBRARY = [
     ["aircan.cli"],
 ]
 CONNECTOR = [
-    [f"{EXT}.{name}" for name in ("config", "model", "interfaces")],
+    [f"{EXT}.{name}" for name in ("config", "model", "interfaces", "settings")],
     [f"{EXT}.{name}" for name in ("background", "datastore", "uploads")],
     [f"{EXT}.factories"],
     [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words", "dictize")],
     [f"{EXT}.{name}" for name in ("triggers", "reconcile")],
     [f"{EXT}.{name}" for name in ("runner", "logic")],
-    [f"{EXT}.{name}" for name in ("views", "cli", "helpers", "pages", "downloads", "csrf")],
+    [f"{EXT}.{name}" for name in ("views", "cli", "helpers", "pages", "downloads", "csrf", "form")],
     [f"{EXT}.plugin"],
 ]
 """Rungs, lowest first: a module imports from its own rung or below."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aircan.contract import Publish
 from aircan.errors import AircanError
 
-from . import config, factories, model
+from . import config, factories, model, settings
 from .datastore import health
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,10 @@ def _options() -> list[Finding]:
 def _tables() -> list[Finding]:
     try:
         with model.begin() as connection:
-            there = sa.inspect(connection).has_table(model.JOB.name)
+            known = sa.inspect(connection).get_table_names()
     except (SQLAlchemyError, AttributeError):
         return [Finding("tables", False, "CKAN's database cannot be reached.")]
-    if not there:
+    if not {model.JOB.name, model.EVENT.name, settings.SETTING.name} <= set(known):
         message = "The tables of jobs are missing. Run: ckan db upgrade -p aircan_connector"
         return [Finding("tables", False, message)]
     return [Finding("tables", True, "The tables of jobs are there.")]

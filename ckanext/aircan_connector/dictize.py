@@ -29,6 +29,12 @@ def job(row: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
     return {**plain, "user": None, "factory_id": None, "info": shown}
 
 
+def setting(row: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
+    """Return the settings of a resource: resource, params, updated, user; not whole: without the person."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    return plain if whole else {**plain, "user": None}
+
+
 def receipt(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a factory gets back for a report."""
     return {name: _plain(row[name]) for name in ("id", "factory_id", "status", "updated")}

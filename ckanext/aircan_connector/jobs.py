@@ -46,6 +46,7 @@ def submit(
     factory: str | None = None,
     dag_id: str | None = None,
     params: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
     retry_of: str | None = None,
     by_hand: bool = True,
 ) -> dict[str, Any]:
@@ -53,7 +54,8 @@ def submit(
 
     A WAITING job of the same resource, type and file is returned instead of a second one; one of
     an older file is superseded. `mark` is the file's fingerprint; `by_hand` is false for the
-    hooks, which do not run a file again that the newest job is about.
+    hooks, which do not run a file again that the newest job is about. `given`: those of `params` that came
+    with the submit; the others are settings of the resource.
     """
     moment = model.now()
     row = {
@@ -65,7 +67,7 @@ def submit(
         "resource": resource,
         "user": user,
         "status": Status.WAITING.value,
-        "info": {"name": name, "params": dict(params or {})},
+        "info": {"name": name, "params": dict(params or {}), "given": dict(given or {})},
         "factory": factory or config.factory(),
         "dag_id": dag_id,
         "fingerprint": mark,

@@ -11,7 +11,7 @@ from aircan.contract import Report
 from aircan.errors import FactoryUnavailable, LoadFailed, NeverStarted, WorkerLost
 from aircan.status import Status
 
-from . import background, config, factories, jobs, model
+from . import background, config, factories, jobs, model, settings
 from .datastore import flag, janitor
 from .factories.base import State
 
@@ -24,7 +24,7 @@ MAX_WAIT_S = 86_400
 def reconcile() -> dict[str, int]:
     """Look after every silent job, sweep what killed runs left, and delete jobs past their days.
 
-    Returns {"active", "looked_after", "tables_dropped", "jobs_deleted"}.
+    Returns {"active", "looked_after", "tables_dropped", "jobs_deleted", "settings_deleted"}.
     """
     with model.begin() as connection:
         active = model.active_jobs(connection)
@@ -36,6 +36,7 @@ def reconcile() -> dict[str, int]:
         "looked_after": len(silent),
         "tables_dropped": _sweep(),
         "jobs_deleted": _forget(),
+        "settings_deleted": settings.sweep(),
     }
 
 

@@ -15,7 +15,7 @@ import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model as ckan_model
 
-from . import config, interfaces, jobs, model
+from . import config, interfaces, jobs, model, settings
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def flush(*_args: Any, context: Any = None, **_kwargs: Any) -> None:
     while due:
         resource_id, word = due.popitem()
         try:
-            _submit(resource_id, (context or {}).get("user")) if word == "changed" else forget(resource=resource_id)
+            _submit(resource_id, (context or {}).get("user")) if word == "changed" else _gone(resource_id)
         except Exception:
             log.exception("Resource %s was saved but not submitted", resource_id, extra={"action": "trigger_failed"})
 
@@ -114,6 +114,11 @@ def is_due(resource: Any) -> bool:
     ending = (resource.url or "").rpartition("/")[2].partition("?")[0].rpartition(".")[2]
     declared = (resource.format or ending).lower()
     return bool({declared, (resource.mimetype or "").lower()} & config.submit_formats())
+
+
+def _gone(resource_id: str) -> None:
+    forget(resource=resource_id)
+    settings.forget(resource_id)
 
 
 def forget(*, resource: str | None = None, dataset: str | None = None) -> None:

@@ -15,7 +15,7 @@ from ckan.tests import helpers
 from werkzeug.datastructures import FileStorage
 
 from aircan.status import Status
-from ckanext.aircan_connector import config, jobs, model
+from ckanext.aircan_connector import config, jobs, model, settings
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def clean_db(with_plugins, reset_db, migrate_db_for):
     """Empty tables, ours included. They are made once: a migration for each test would take most of its time."""
     reset_db()
     there = sa.inspect(ckan_model.meta.engine).get_table_names()
-    for plugin, table in (("activity", "activity"), ("aircan_connector", model.JOB.name)):
+    for plugin, table in (("activity", "activity"), ("aircan_connector", settings.SETTING.name)):
         if p.plugin_loaded(plugin) and table not in there:
             migrate_db_for(plugin)
 

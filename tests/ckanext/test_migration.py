@@ -5,9 +5,9 @@ import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan.cli.cli import ckan as ckan_cli
 
-from ckanext.aircan_connector import jobs
+from ckanext.aircan_connector import jobs, settings
 
-TABLES = {"aircan_connector_job", "aircan_connector_job_event"}
+TABLES = {"aircan_connector_job", "aircan_connector_job_event", "aircan_connector_setting"}
 
 
 def tables() -> set[str]:
@@ -40,6 +40,15 @@ class TestMigration:
         assert tables() == set()
         migrate("upgrade")
         assert jobs.get("anything") is None
+
+    def test_settings_are_a_step_of_their_own(self, migrate, submit):
+        job = submit()
+        settings.put("r1", {"delimiter": ";"}, None)
+        ckan_model.Session.remove()
+        migrate("downgrade", "-v", "aircan_0001")
+        assert tables() == TABLES - {"aircan_connector_setting"}
+        migrate("upgrade")
+        assert (settings.get("r1")["params"], jobs.get(job["id"])["id"]) == ({}, job["id"])
 
     def test_up_again_changes_nothing(self, migrate, submit):
         job = submit()

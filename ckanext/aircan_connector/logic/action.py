@@ -11,7 +11,7 @@ from ckan.logic import validate
 from aircan.contract import Report, Task
 from aircan.status import Status
 
-from .. import config, dictize, factories, jobs, model
+from .. import config, dictize, factories, jobs, model, settings
 from . import lookup, schema
 
 
@@ -31,7 +31,8 @@ def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     :type dag_id: string
     :param factory: which factory (optional, default: the site's)
     :type factory: string
-    :param params: parameters of the run, e.g. ``{"delimiter": ";"}`` (optional)
+    :param params: parameters of the run, e.g. ``{"delimiter": ";"}``; they go before the settings of the
+        resource (optional)
     :type params: dict
     :returns: the job
     :rtype: dict
@@ -39,6 +40,7 @@ def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     resource, dataset = lookup.resource_of(data_dict)
     tk.check_access("aircan_submit", context, {"dataset": dataset.id})
     by_hand = not context.get("aircan_by_hook")
+    given = data_dict.get("params") or {}
     job = lookup.with_tables(
         jobs.submit,
         resource=resource.id,
@@ -49,7 +51,8 @@ def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
         job_type=data_dict["job_type"],
         factory=data_dict.get("factory"),
         dag_id=data_dict.get("dag_id"),
-        params=data_dict.get("params"),
+        params=lookup.with_settings(resource.id, data_dict["job_type"], given),
+        given=given,
         by_hand=by_hand,
     )
     return dictize.job(job)
@@ -216,6 +219,8 @@ def aircan_job_cancel(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]
 def aircan_job_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     """Submit the same again, as a new run with `retry_of`, and return its job.
 
+    What was given with the first submit is given again, over the settings that the resource has now.
+
     :param id: id of a job that has ended
     :type id: string
     :rtype: dict
@@ -228,6 +233,7 @@ def aircan_job_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     resource = ckan_model.Resource.get(job["resource"])
     if resource is None or resource.state != "active":
         raise tk.ValidationError({"id": [tk._("The resource of this run does not exist any more.")]})
+    given = job["info"].get("given") or {}
     new = jobs.submit(
         resource=job["resource"],
         dataset=job["dataset"],
@@ -237,10 +243,46 @@ def aircan_job_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
         job_type=job["job_type"],
         factory=job["factory"],
         dag_id=job["dag_id"],
-        params=job["info"].get("params"),
+        params=lookup.with_settings(job["resource"], job["job_type"], given),
+        given=given,
         retry_of=job["id"],
     )
     return dictize.job(new)
+
+
+@tk.side_effect_free
+@validate(schema.aircan_settings_show)
+def aircan_settings_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept with a file for its next runs: ``{"resource", "params", "updated", "user"}``.
+
+    For those who may read the dataset; `user` only for those who see its runs whole.
+
+    :param resource: id of the resource
+    :type resource: string
+    :rtype: dict; without settings ``params`` is ``{}``
+    """
+    resource, dataset = lookup.resource_of(data_dict)
+    tk.check_access("aircan_settings_show", context, {"dataset": dataset.id})
+    kept = lookup.with_tables(settings.get, resource=resource.id)
+    return dictize.setting(kept, whole=lookup.sees_details(context, dataset.id))
+
+
+@validate(schema.aircan_settings_update)
+def aircan_settings_update(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Replace what is kept with a file for its next runs, and return it.
+
+    For those who may edit the dataset. A run that waits or works goes on with what it began with.
+
+    :param resource: id of the resource
+    :type resource: string
+    :param params: parameters of a LOAD, e.g. ``{"header_rows": 2}``; ``{}`` clears them
+    :type params: dict
+    :rtype: dict, as of ``aircan_settings_show``
+    """
+    resource, dataset = lookup.resource_of(data_dict)
+    tk.check_access("aircan_settings_update", context, {"dataset": dataset.id})
+    user, params = lookup.user_id(context), data_dict["params"]
+    return dictize.setting(lookup.with_tables(settings.put, resource=resource.id, params=params, user=user))
 
 
 @tk.side_effect_free

@@ -94,6 +94,17 @@ def aircan_job_events(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]
 
 
 @tk.auth_allow_anonymous_access
+def aircan_settings_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Readers of the dataset."""
+    return _reads(context, data_dict)
+
+
+def aircan_settings_update(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Editors of the dataset."""
+    return _edits(context, data_dict)
+
+
+@tk.auth_allow_anonymous_access
 def aircan_status_update(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     """Whoever holds the run token, which the action compares."""
     return {"success": True}

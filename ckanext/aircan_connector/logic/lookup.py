@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from aircan.errors import FactoryUnavailable
 from aircan.keys import is_run_token
 
-from .. import config, factories, jobs, model
+from .. import config, factories, jobs, model, settings
 
 
 def with_tables(function: Any, **kwargs: Any) -> Any:
@@ -39,6 +39,11 @@ def resource_of(data_dict: dict[str, Any]) -> tuple[Any, Any]:
         message = tk._("The resource {resource} is not in the dataset {dataset}.")
         raise tk.ValidationError({"dataset": [message.format(resource=given, dataset=named)]})
     return resource, dataset
+
+
+def with_settings(resource: str, job_type: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a run: those given, over the settings of its resource."""
+    return dict(with_tables(settings.merged, resource=resource, job_type=job_type, given=given))
 
 
 def job(job_id: str) -> dict[str, Any]:

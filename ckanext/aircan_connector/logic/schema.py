@@ -102,6 +102,19 @@ def aircan_job_latest() -> dict[str, Any]:
     return {"dataset": _v("not_empty", "unicode_safe")}
 
 
+def aircan_settings_show() -> dict[str, Any]:
+    """Return the schema of `aircan_settings_show`."""
+    return {"resource": _v("not_empty", "unicode_safe")}
+
+
+def aircan_settings_update() -> dict[str, Any]:
+    """Return the schema of `aircan_settings_update`."""
+    return {
+        "resource": _v("not_empty", "unicode_safe"),
+        "params": _v("not_missing", "aircan_json_object", "aircan_settings"),
+    }
+
+
 def aircan_factory_list() -> dict[str, Any]:
     """Return the schema of `aircan_factory_list`."""
     return {}

@@ -8,8 +8,7 @@ from typing import Any
 
 import ckantoolkit as tk
 
-from aircan import recipes
-from aircan.contract import Publish
+from aircan import params, recipes
 from aircan.status import Status
 
 from .. import factories
@@ -61,25 +60,23 @@ def aircan_between(least: int, most: int) -> Callable[[Any], int]:
     return between
 
 
-def _share(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-_PARAMS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "max_reject_share": (_share, "a number from 0 to 1"),
-    "publish": (lambda v: v in [p.value for p in Publish], "one of: " + ", ".join(p.value for p in Publish)),
-    "load_connections": (lambda v: isinstance(v, int) and 1 <= v <= 16, "a whole number from 1 to 16"),
-    "delimiter": (lambda v: isinstance(v, str) and len(v) == 1, "one character"),
-    "encoding": (lambda v: isinstance(v, str) and bool(v), "the name of an encoding"),
-}
-
-
 def aircan_params(value: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of a run, after a look at those that every load knows."""
-    for name, (good, words) in _PARAMS.items():
-        if name in value and not good(value[name]):
-            raise tk.Invalid(tk._("The parameter {name} must be {words}.").format(name=name, words=words))
+    if not isinstance(value, dict):  # said by the validator before; CKAN asks the next one all the same
+        return value
+    for name, words in params.wrong(value).items():
+        raise tk.Invalid(tk._("The parameter {name} must be {words}.").format(name=name, words=tk._(words)))
     return value
+
+
+def aircan_settings(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are to be kept with a file; each must be known, lasting and right."""
+    known = ", ".join(name for name, param in params.MENU.items() if param.lasting)
+    for name in params.unknown(value) if isinstance(value, dict) else ():
+        raise tk.Invalid(
+            tk._("The parameter {name} cannot be kept with a file. There are: {known}.").format(name=name, known=known)
+        )
+    return aircan_params(value)
 
 
 def aircan_task(value: Any) -> dict[str, Any]:
