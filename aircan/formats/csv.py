@@ -1,13 +1,13 @@
 """Delimited text: CSV, TSV and their kin.
 
-Parameters: `delimiter` (one character), `encoding` (as Python's codecs name it), `header_line`
-(physical line of the header, 1-based). What is not given is found out.
+Parameters: `delimiter` (one character), `encoding` (as Python's codecs name it), and those of
+`aircan.text.header.Frame`: lines are physical ones, counted from 1. What is not given is found out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from aircan.columns.names import MAX_COLUMNS
 from aircan.errors import FileEmpty, OrderRefused, TooManyColumns
 from aircan.ports import Stop
 from aircan.table import Place, Rejects, Table
+from aircan.text import cuts, normal
 from aircan.text import dialect as dialects
 from aircan.text import encoding as encodings
-from aircan.text import normal
+from aircan.text.header import Frame
 from aircan.text.records import BLOCK_BYTES, Grammar, Scanned, Scanner
 
 NAME = "csv"
@@ -25,11 +26,11 @@ NAME = "csv"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the order says about the text; "" and 0 mean: find out."""
+    """What the order says about the text; "" means: find out."""
 
     delimiter: str = ""
     encoding: str = ""
-    header_line: int = 0
+    frame: Frame = field(default_factory=Frame)
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Wanted:
@@ -37,10 +38,7 @@ class Wanted:
         delimiter = {"tab": "\t", "\\t": "\t"}.get(str(params.get("delimiter") or ""), params.get("delimiter") or "")
         if not isinstance(delimiter, str) or len(delimiter.encode()) > 1 or delimiter in ('"', "\r", "\n", "\0"):
             raise OrderRefused(field="params.delimiter")
-        header_line = params.get("header_line") or 0
-        if isinstance(header_line, bool) or not isinstance(header_line, int) or header_line < 0:
-            raise OrderRefused(field="params.header_line")
-        return cls(delimiter, str(params.get("encoding") or ""), header_line)
+        return cls(delimiter, str(params.get("encoding") or ""), Frame.of(params))
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -58,15 +56,23 @@ def read(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejec
         raise FileEmpty
     encoding = encodings.detect(path, wanted=wanted.encoding, stop=stop)
     text, start = encodings.to_utf8(path, encoding, workdir / "text.csv", stop=stop)
-    head, whole = _head(text, start)
-    dialect = dialects.find(head, whole=whole, delimiter=wanted.delimiter, header_line=wanted.header_line)
+    cut = cuts.cut(text, start, wanted.frame, workdir / "cut.csv")
+    head, whole = _head(cut.path, cut.offset)
+    named, sep_bytes = dialects.sep_line(head) if cut.line == 1 else ("", 0)
+    dialect = dialects.find(
+        head[sep_bytes:],
+        whole=whole,
+        delimiter=wanted.delimiter or named,
+        frame=wanted.frame,
+        line=cut.line + bool(sep_bytes),
+    )
     columns = len(dialect.labels)
     if columns > MAX_COLUMNS:
         raise TooManyColumns(columns=columns, limit=MAX_COLUMNS)
     scanner = Scanner(
-        text,
-        Grammar(dialect.delimiter),
-        offset=start + dialect.offset,
+        cut.path,
+        Grammar(dialect.delimiter, loose=dialect.loose),
+        offset=cut.offset + sep_bytes + dialect.offset,
         line=dialect.line,
         columns=columns,
         damaged=encoding.damaged,
@@ -77,7 +83,8 @@ def read(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejec
     with open(rows_path, "wb") as out:
         normal.begin(out, columns, dialect.delimiter)
         scanned = scanner.copy(out, rejects)
-    return _table(dialect, encoding, scanner, scanned, rows_path, rejects.count - before)
+    found = _Found(wanted, encoding, dialect, cut, named=bool(named))
+    return _table(found, scanner, scanned, rows_path, rejects.count - before)
 
 
 def _head(text: Path, start: int) -> tuple[bytes, bool]:
@@ -90,14 +97,36 @@ def _head(text: Path, start: int) -> tuple[bytes, bool]:
     return head[: max(head.rfind(b"\n"), head.rfind(b"\r", 0, -1)) + 1] or head, False
 
 
-def _table(
-    dialect: dialects.Dialect,
-    encoding: encodings.Encoding,
-    scanner: Scanner,
-    scanned: Scanned,
-    rows_path: Path,
-    rejected: int,
-) -> Table:
+@dataclass(frozen=True)
+class _Found:
+    """What was found out about the text, and what the order had said; `named`: a line `sep=` named the delimiter."""
+
+    wanted: Wanted
+    encoding: encodings.Encoding
+    dialect: dialects.Dialect
+    cut: cuts.Cut
+    named: bool
+
+    def facts(self) -> dict[str, Any]:
+        dialect, frame = self.dialect, self.wanted.frame
+        above = "below_titles" if dialect.above else "first_line"
+        return {
+            "format": "tsv" if dialect.delimiter == "\t" else NAME,
+            "encoding": self.encoding.name,
+            "encoding_evidence": self.encoding.evidence,
+            "delimiter": dialect.delimiter,
+            "delimiter_evidence": "order" if self.wanted.delimiter else "sep_line" if self.named else "cells",
+            "delimiter_share": round(dialect.share, 4),
+            "header_line": dialect.header_line,
+            "header_rows": dialect.header_rows,
+            "header_evidence": "order" if frame.header_line or frame.header_rows == 0 else above,
+            **({"blanks_around_quotes": True} if dialect.loose else {}),
+            **({"footer_lines": self.cut.footer_lines} if self.cut.footer_lines else {}),
+        }
+
+
+def _table(found: _Found, scanner: Scanner, scanned: Scanned, rows_path: Path, rejected: int) -> Table:
+    dialect = found.dialect
     columns = len(dialect.labels)
     return Table(
         format=NAME,
@@ -108,15 +137,8 @@ def _table(
         locate=_Places(scanner),
         decimal_comma=dialect.delimiter != ",",
         memory_mb=normal.memory_mb(columns, scanned.longest_bytes),
-        facts={
-            "format": "tsv" if dialect.delimiter == "\t" else NAME,
-            "encoding": encoding.name,
-            "encoding_evidence": encoding.evidence,
-            "delimiter": dialect.delimiter,
-            "header_line": dialect.header_line,
-            "blank_records": scanned.blank,
-        },
-        warnings=tuple(_warnings(dialect, encoding, scanned.rows + rejected)),
+        facts={**found.facts(), "blank_records": scanned.blank},
+        warnings=tuple(_warnings(found, scanned.rows + rejected)),
     )
 
 
@@ -130,7 +152,8 @@ class _Places:
         return self._scanner.locate(rows)
 
 
-def _warnings(dialect: dialects.Dialect, encoding: encodings.Encoding, records: int) -> list[Mapping[str, Any]]:
+def _warnings(found: _Found, records: int) -> list[Mapping[str, Any]]:
+    encoding, dialect = found.encoding, found.dialect
     out: list[Mapping[str, Any]] = []
     if encoding.evidence == "fallback":
         out.append({"code": "encoding_guessed", "encoding": encoding.name})
@@ -138,6 +161,10 @@ def _warnings(dialect: dialects.Dialect, encoding: encodings.Encoding, records: 
         out.append({"code": "encoding_damaged", "encoding": encoding.name})
     if dialect.above:
         out.append({"code": "lines_above", "count": len(dialect.above), "first": dialect.above[0]})
+    if dialect.header_rows == 2 and found.wanted.frame.header_rows is None:
+        out.append({"code": "two_header_rows", "line": dialect.header_line})
+    if found.cut.footer_lines:
+        out.append({"code": "lines_below", "count": found.cut.footer_lines, "first": found.cut.footer})
     if not records:
         out.append({"code": "no_rows"})
     return out

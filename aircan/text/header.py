@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,3 +110,27 @@ def joined(rows: Sequence[Sequence[str]]) -> list[str]:
 def unnamed(columns: int) -> list[str]:
     """Return the labels of a table without a header: column_1, column_2, ..."""
     return [f"column_{number}" for number in range(1, columns + 1)]
+
+
+_NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*%?")
+_VALUE = re.compile(r"[-+]?[0-9.,/: %-]*[0-9][0-9.,/: %-]*|NA|N/A|NULL|null|NaN|-|\.")
+
+
+def two_rows(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the second row is surely a header row too, below group headers.
+
+    That is so when the first row has empty cells to the right of filled ones, the second a word in each of
+    these and no number, date or null word anywhere, and one of these columns holds nothing but numbers below.
+
+    Args:
+        rows: the header and the rows below, blank ones left out.
+    """
+    if len(rows) < 4 or not all(len(row) == len(rows[1]) for row in rows[1:]) or len(rows[0]) > len(rows[1]):
+        return False
+    first, second = [*rows[0], *[""] * (len(rows[1]) - len(rows[0]))], rows[1]
+    filled = [column for column, text in enumerate(first) if text.strip()]
+    gaps = [column for column, text in enumerate(first) if not text.strip() and filled and column > filled[0]]
+    if not gaps or any(not second[column].strip() for column in gaps) or any(map(_VALUE.fullmatch, second)):
+        return False
+    below = [[row[column].strip() for row in rows[2:] if row[column].strip()] for column in gaps]
+    return any(len(texts) > 1 and all(map(_NUMBER.fullmatch, texts)) for texts in below)

@@ -3,6 +3,7 @@
 A record is RFC 4180's: cells between delimiters, a cell that begins with a quote ends with one, a quote inside
 is doubled, and line ends inside quotes belong to the cell. A line ends with LF, CR LF or CR. A quote
 inside a cell that does not begin with one is an ordinary character, as in Python's csv module.
+In a loose grammar blanks between a delimiter and a quote are not part of the cell.
 
 Whole blocks are checked at once; only a block that is not plain is read record by record.
 """
@@ -68,15 +69,20 @@ def lines(data: bytes) -> int:
 
 
 class Grammar:
-    """Records with one delimiter."""
+    """Records with one delimiter.
 
-    def __init__(self, delimiter: str) -> None:
-        self.delimiter = delimiter.encode()
+    Args:
+        loose: whether blanks before an opening and behind a closing quote are left out: `a, "b, c" ,d`.
+    """
+
+    def __init__(self, delimiter: str, *, loose: bool = False) -> None:
+        self.delimiter, self.loose = delimiter.encode(), loose
         d = re.escape(self.delimiter)
-        quoted = rb'"[^"]*(?:""[^"]*)*"'
-        cell = rb'(?:%s|[^"%s\r\n][^%s\r\n]*|)' % (quoted, d, d)
+        around = rb" *" if loose else b""
+        quoted = rb'%s"[^"]*(?:""[^"]*)*"%s' % (around, around)
+        cell = rb'(?:%s|(?!%s")[^"%s\r\n][^%s\r\n]*|)' % (quoted, around, d, d)
         self._record = re.compile(rb"%s(?:%s%s)*(?:\r\n|\n|\r|\Z)" % (cell, d, cell))
-        self._open = re.compile(rb'(?:%s%s)*"[^"]*(?:""[^"]*)*\Z' % (cell, d))
+        self._open = re.compile(rb'(?:%s%s)*%s"[^"]*(?:""[^"]*)*\Z' % (cell, d, around))
         self._cell = re.compile(rb"(%s)(?:%s|\Z)" % (cell, d))
         self._blanks = b" \t" + self.delimiter
         self._blank_line = re.compile(rb"\n[ \t%s]*\n" % d)
@@ -111,7 +117,8 @@ class Grammar:
             return raw.split(self.delimiter)
         found, position = [], 0
         while match := self._cell.match(raw, position):
-            found.append(match.group(1))
+            cell = match.group(1)
+            found.append(cell.strip(b" ") if self.loose and cell.lstrip(b" ").startswith(b'"') else cell)
             if match.end() == match.end(1):
                 break
             position = match.end()

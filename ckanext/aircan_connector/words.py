@@ -89,6 +89,8 @@ WARNINGS: dict[str, str] = {
     ),
     "encoding_damaged": N_("Some characters are not valid %(encoding)s; their rows were refused."),
     "lines_above": N_("Lines above the header were left out (%(count)s in all), the first: %(first)s"),
+    "lines_below": N_("Lines at the end were left out as asked (%(count)s in all), the first: %(first)s"),
+    "two_header_rows": N_("The header was found to have two rows, from line %(line)s; they were joined."),
     "no_rows": N_("The file has a header and no rows."),
     "renamed": N_("The column %(label)s is called %(field)s in the table."),
     "null_words": N_(
