@@ -155,7 +155,7 @@ class _Places:
 def _warnings(found: _Found, records: int) -> list[Mapping[str, Any]]:
     encoding, dialect = found.encoding, found.dialect
     out: list[Mapping[str, Any]] = []
-    if encoding.evidence == "fallback":
+    if encoding.evidence in ("fallback", "letters"):
         out.append({"code": "encoding_guessed", "encoding": encoding.name})
     if encoding.damaged:
         out.append({"code": "encoding_damaged", "encoding": encoding.name})

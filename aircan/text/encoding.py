@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aircan.errors import EncodingUnknown, JobStopped, OrderRefused
 from aircan.ports import Stop
+from aircan.text import charsets
 from aircan.text.records import BLOCK_BYTES, lines
 
 MARKS = (
@@ -34,6 +35,7 @@ class Encoding:
         name: name as Python's codecs know it.
         mark_bytes: length of the byte order mark.
         evidence: "mark", "valid" (all bytes are valid UTF-8), "zeros" (UTF-16 without mark),
+            "letters" (not UTF-8, and its letters make sense in this encoding but not in Windows-1252),
             "fallback" (not UTF-8, so Windows-1252 or Latin-1), "order" (the order said so).
         damaged: UTF-8 all the same, though some bytes are not; their records are rejected.
     """
@@ -48,9 +50,10 @@ def detect(path: Path, *, wanted: str = "", stop: Stop) -> Encoding:
     """Return the encoding of a file.
 
     A mark decides; then zeros in every second byte (UTF-16); then whether the whole file is valid UTF-8.
-    If it is not, it is Windows-1252, or Latin-1 when it holds a byte that Windows-1252 leaves
-    undefined; but a file in which valid UTF-8 sequences far outnumber the broken bytes (more than
-    ten to one) is damaged UTF-8: reading it as anything else would spoil every other record.
+    If it is not, but has more characters of valid UTF-8 beyond ASCII than broken bytes, it is damaged UTF-8: in
+    other encodings such characters hardly ever come about, and reading it as one would spoil them all. Else
+    it is Windows-1252 (Latin-1 when it holds a byte that Windows-1252 leaves undefined), unless
+    `charsets` knows an encoding in which its letters make more sense.
 
     Raises:
         OrderRefused: `wanted` is no encoding that Python knows.
@@ -67,9 +70,11 @@ def detect(path: Path, *, wanted: str = "", stop: Stop) -> Encoding:
     mark_bytes = marked.mark_bytes if marked else 0
     if _is_utf8(path, stop):
         return Encoding("utf-8", mark_bytes, "mark" if marked else "valid")
-    good, broken, undefined = _weigh(path, stop)
-    if marked or good > 10 * broken:
+    good, broken, undefined, sample = _weigh(path, stop)
+    if marked or good > broken:
         return Encoding("utf-8", mark_bytes, "mark" if marked else "valid", damaged=True)
+    if name := charsets.better_than_1252(sample):
+        return Encoding(name, 0, "letters")
     return Encoding("latin-1" if undefined else "cp1252", 0, "fallback")
 
 
@@ -114,16 +119,33 @@ def _is_utf8(path: Path, stop: Stop) -> bool:
     return True
 
 
-def _weigh(path: Path, stop: Stop) -> tuple[int, int, int]:
-    """Return valid characters beyond ASCII, bytes that break UTF-8, bytes undefined in Windows-1252."""
+def _weigh(path: Path, stop: Stop) -> tuple[int, int, int, bytes]:
+    """Return valid characters beyond ASCII, bytes that break UTF-8, bytes undefined in 1252, lines beyond ASCII."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     good = broken = undefined = 0
+    sample = b""
     for block in _blocks(path, stop):
         text = decoder.decode(block)
         good += len(_BEYOND_ASCII.findall(text))
         broken += len(_BROKEN.findall(text))
         undefined += len(_UNDEFINED_1252.findall(block))
-    return good, broken + len(decoder.decode(b"", final=True)), undefined
+        if len(sample) < charsets.SAMPLE_BYTES:
+            sample += _foreign_lines(block, charsets.SAMPLE_BYTES - len(sample))
+    return good, broken + len(decoder.decode(b"", final=True)), undefined, sample
+
+
+def _foreign_lines(block: bytes, most: int) -> bytes:
+    """Return the whole lines with a byte beyond ASCII, `most` bytes of them about."""
+    found = block.splitlines(keepends=True)
+    whole = found if len(found) == 1 or len(block) < BLOCK_BYTES else found[1:-1]
+    out, size = list[bytes](), 0
+    for line in whole:
+        if not line.isascii():
+            out.append(line)
+            size += len(line)
+        if size >= most:
+            break
+    return b"".join(out)
 
 
 def to_utf8(path: Path, encoding: Encoding, target: Path, *, stop: Stop) -> tuple[Path, int]:
