@@ -10,6 +10,8 @@ from typing import Any
 import ckantoolkit as tk
 import click
 
+from aircan import params
+
 from . import checks, config
 from . import reconcile as reconciling
 
@@ -109,6 +111,39 @@ def retry(job_id: str, as_json: bool) -> None:
     """Submit the same again, as a new run."""
     job = _call("aircan_job_retry", {"id": job_id})
     _say(job, as_json, [_line(job)])
+
+
+def _value(name: str, text: str) -> Any:
+    """Return the value of NAME=VALUE: JSON where that can be used, else the text itself."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if params.wrong({name: value}) and not params.wrong({name: text}) else value
+
+
+@aircan.command()
+@click.argument("resource")
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--clear", is_flag=True, help="Forget what is kept, before anything given is.")
+@_as_json
+def settings(resource: str, pairs: tuple[str, ...], clear: bool, as_json: bool) -> None:
+    """Show or change what is kept with the file of RESOURCE for its next runs.
+
+    A value is text or JSON: header_rows=2, delimiter=";", null_words='["NA", "-"]'. NAME= forgets one.
+    """
+    kept = _call("aircan_settings_show", {"resource": resource})
+    if pairs or clear:
+        new = {} if clear else dict(kept["params"])
+        for pair in pairs:
+            name, equals, text = pair.partition("=")
+            if not equals:
+                raise click.UsageError(f"{pair} is not NAME=VALUE.")
+            new.pop(name, None)
+            new.update({name: _value(name, text)} if text else {})
+        kept = _call("aircan_settings_update", {"resource": resource, "params": new})
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in kept["params"].items()]
+    _say(kept, as_json, lines or ["Nothing is kept: all is found out, or as this site does."])
 
 
 @aircan.command()

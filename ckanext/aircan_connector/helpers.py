@@ -36,6 +36,7 @@ __all__ = [
     "aircan_reject",
     "aircan_rows",
     "aircan_seconds",
+    "aircan_settable",
     "aircan_status",
     "aircan_summary",
     "aircan_task",
@@ -47,6 +48,11 @@ __all__ = [
 def aircan_error(error: Mapping[str, Any] | None) -> dict[str, str]:
     """Return {"sentence", "advice"} of a run's error, translated and filled with facts; both "" without an error."""
     return words.error(error) if error else {"sentence": "", "advice": ""}
+
+
+def aircan_settable(error: Mapping[str, Any] | None) -> bool:
+    """Return whether a run that failed with this error may succeed with other settings of its file."""
+    return bool(error) and words.settable(str((error or {}).get("code") or ""))
 
 
 def aircan_reason(field: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from ckan.lib.helpers import Page
 from aircan import recipes
 from aircan.status import ACTIVE, Status
 
-from . import config, downloads
+from . import config, downloads, form
 
 PER_PAGE = 20
 """Runs on a page of the list."""
@@ -124,6 +124,42 @@ def _standing(job: dict[str, Any]) -> dict[str, Any] | None:
     """Return the run whose rows the table shows now, if it was one of ours."""
     done = _newest(job, status=Status.DONE.value, job_type="LOAD")
     return done[0] if done else None
+
+
+def found_last(dataset: dict[str, Any], resource_id: str) -> dict[str, Any]:
+    """Return the facts of the newest load of a file that came to know it, {} when there was none.
+
+    Beside the facts of its result: "columns", and what its error lists ("sheets", "members").
+    """
+    found: dict[str, Any] = {}
+    for job in _newest({"dataset": dataset["id"], "resource": resource_id}, limit=5, job_type="LOAD"):
+        result, error = job["info"].get("result") or {}, job["info"].get("error") or {}
+        if facts := {**(error.get("facts") or {}), **result}:
+            found = {"columns": [field["id"] for field in result.get("fields") or ()], **facts}
+        if result.get("format"):
+            break
+    return found
+
+
+def resource_of(dataset: dict[str, Any], resource_id: str) -> dict[str, Any]:
+    """Return a resource of a dataset. Raises ObjectNotFound."""
+    for resource in dataset["resources"]:
+        if resource["id"] == resource_id:
+            return dict(resource)
+    raise tk.ObjectNotFound
+
+
+def settings_context(dataset: dict[str, Any], resource: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page of a file's settings shows, as they are kept now."""
+    kept = tk.get_action("aircan_settings_show")({}, {"resource": resource["id"]})
+    return {
+        "pkg_dict": dataset,
+        "dataset_type": dataset["type"] or "dataset",
+        "resource": resource,
+        "kept": kept,
+        "sections": form.sections(kept["params"], found_last(dataset, resource["id"]), {}),
+        "errors": {},
+    }
 
 
 def _ahead(job: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from aircan.errors import FactoryUnavailable
 
-from . import background, downloads, pages, reconcile
+from . import background, downloads, form, pages, reconcile
 from .csrf import protected
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def _know_dataset_types(state: Any) -> None:
 
 _DATASET = "/<aircan_dataset_type:package_type>/<id>/actions"
 _RUN = f"{_DATASET}/runs/<job_id>"
+_SETTINGS = f"{_DATASET}/settings/<resource_id>"
 
 
 def answering(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,11 +124,45 @@ def live_line(package_type: str, id: str, job_id: str) -> Any:
 
 @blueprint.route("/@<organization>/<id>/actions")
 @blueprint.route("/@<organization>/<id>/actions/runs/<job_id>")
+@blueprint.route("/@<organization>/<id>/actions/settings/<resource_id>")
 @answering
-def by_organization(organization: str, id: str, job_id: str | None = None) -> Any:
+def by_organization(organization: str, id: str, **more: str) -> Any:
     """Lead from an address with the organisation's name to the page."""
+    endpoint = "run" if "job_id" in more else "settings" if "resource_id" in more else "actions"
+    return tk.redirect_to(pages.url(endpoint, pages.read(id), **more))
+
+
+@blueprint.route(_SETTINGS)
+@answering
+def settings(package_type: str, id: str, resource_id: str) -> Any:
+    """Show the form with what is kept with a file for its next runs."""
     dataset = pages.read(id)
-    return tk.redirect_to(pages.url("run", dataset, job_id=job_id) if job_id else pages.url("actions", dataset))
+    resource = pages.resource_of(dataset, resource_id)
+    tk.check_access("aircan_settings_update", {}, {"dataset": dataset["id"]})
+    if pages.elsewhere(dataset, package_type, id):
+        return tk.redirect_to(pages.url("settings", dataset, resource_id=resource_id))
+    return tk.render("aircan_connector/settings.html", pages.settings_context(dataset, resource))
+
+
+@blueprint.route(_SETTINGS, methods=["POST"])
+@protected
+@answering
+def save_settings(package_type: str, id: str, resource_id: str) -> Any:
+    """Keep what the form says; load again, if that is the button."""
+    dataset = pages.read(id)
+    resource = pages.resource_of(dataset, resource_id)
+    tk.check_access("aircan_settings_update", {}, {"dataset": dataset["id"]})
+    found = pages.found_last(dataset, resource_id)
+    given = form.read(tk.request.form, found)
+    here = pages.url("settings", dataset, resource_id=resource_id)
+    if errors := form.wrong(given):
+        again = {"sections": form.sections(given, found, errors), "errors": errors}
+        return tk.render("aircan_connector/settings.html", {**pages.settings_context(dataset, resource), **again})
+    tk.get_action("aircan_settings_update")({}, {"resource": resource_id, "params": given})
+    if "load" in tk.request.form:
+        return _done("aircan_submit", dataset, {"resource": resource_id, "dataset": dataset["id"]}, here)
+    tk.h.flash_success(tk._("Saved. The next run of this file begins with these settings."))
+    return tk.redirect_to(here)
 
 
 def _download(lines: Iterator[str], mimetype: str, name: str) -> Response:

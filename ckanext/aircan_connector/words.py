@@ -79,6 +79,15 @@ REASONS: dict[str, str] = {
     "offset": N_("There are times with an offset: %(value)s in line %(line)s (%(count)s in all)."),
     "mixed_dates": N_("Dates are written in more than one way: %(value)s in line %(line)s (%(count)s in all)."),
     "two_digit_year": N_("Years have two digits: %(value)s in line %(line)s (%(count)s in all)."),
+    "clock": N_("There are times that no clock shows: %(value)s in line %(line)s (%(count)s in all)."),
+    "year": N_("There are years outside 0001 to 9999: %(value)s in line %(line)s (%(count)s in all)."),
+    "fraction": N_("Seconds have more digits than are kept: %(value)s in line %(line)s (%(count)s in all)."),
+    "week_date": N_("There are weeks instead of days: %(value)s in line %(line)s (%(count)s in all)."),
+    "year_month": N_("There are months without a day: %(value)s in line %(line)s (%(count)s in all)."),
+    "time_only": N_("There are times without a day: %(value)s in line %(line)s (%(count)s in all)."),
+    "decimal_point": N_(
+        "The comma was said to be the decimal mark, but there are points: %(value)s in line %(line)s (%(count)s in all)."
+    ),
     "order_unproven": N_("Nothing shows which part is the day and which the month: %(value)s in line %(line)s."),
 }
 """Why a column has its type, by the code in `Field.reason`; three codes depend on the column, see `reason`."""
@@ -90,6 +99,9 @@ WARNINGS: dict[str, str] = {
     "encoding_damaged": N_("Some characters are not valid %(encoding)s; their rows were refused."),
     "lines_above": N_("Lines above the header were left out (%(count)s in all), the first: %(first)s"),
     "lines_below": N_("Lines at the end were left out as asked (%(count)s in all), the first: %(first)s"),
+    "totals_line": N_(
+        "The last row may be a sum of the others: %(value)s in line %(line)s. It was loaded like any other row."
+    ),
     "two_header_rows": N_("The header was found to have two rows, from line %(line)s; they were joined."),
     "no_rows": N_("The file has a header and no rows."),
     "renamed": N_("The column %(label)s is called %(field)s in the table."),
@@ -159,6 +171,20 @@ def fill(template: str, facts: Mapping[str, Any]) -> str:
     return errors.fill(tk._(template), shown)
 
 
+DELIMITERS: dict[str, str] = {
+    ",": N_("comma (,)"),
+    ";": N_("semicolon (;)"),
+    "\t": N_("tab"),
+    "|": N_("vertical bar (|)"),
+    " ": N_("blank"),
+}
+
+
+def delimiter(character: str) -> str:
+    """Return a delimiter as people call it."""
+    return tk._(DELIMITERS[character]) if character in DELIMITERS else character
+
+
 def by_code(menu: Mapping[str, str], said: Mapping[str, Any]) -> str:
     """Return the sentence for {"code", facts}; the facts may be beside the code or under "facts"."""
     code = str(said.get("code") or "")
@@ -202,6 +228,21 @@ def _found_again(patterns: list[tuple[str, re.Pattern[str]]], text: str) -> str:
 def message(text: str) -> str:
     """Return a log line in the reader's language, or as it is when it is not one of ours."""
     return _found_again(_MESSAGES, text)
+
+
+NOT_SETTABLE = frozenset({"file_empty", "file_is_html", "file_unreadable"})
+"""Errors about a file's content that no setting helps against."""
+
+SETTABLE = frozenset({"order_refused", "rows_refused", "value_refused"})
+"""Other errors that a setting may help against."""
+
+
+def settable(code: str) -> bool:
+    """Return whether a setting of the file may help against an error."""
+    leaf = errors.leaves().get(code)
+    if leaf is None or code in NOT_SETTABLE:
+        return False
+    return code in SETTABLE or issubclass(leaf, errors.FileUnreadable)
 
 
 def error(told: Mapping[str, Any]) -> dict[str, str]:

@@ -104,3 +104,21 @@ def test_doctor_names_what_is_missing(run):
     assert (found["options"]["ok"], found["tables"]["ok"], found["datastore"]["ok"]) == (True, True, True)
     assert found["factory"]["ok"] is False
     assert "ckan jobs worker" in found["factory"]["message"]
+
+
+def test_settings(run, resource):
+    assert run("settings", resource)[1].strip().endswith("as this site does.")
+    pairs = ["delimiter=;", "header_rows=2", "strip=true", 'null_words=["NA"]', "member=7"]
+    kept = as_json(run("settings", resource, *pairs, "--json")[1])["params"]
+    assert kept == {"delimiter": ";", "header_rows": 2, "strip": True, "null_words": ["NA"], "member": "7"}
+    code, printed = run("settings", resource, "delimiter=", "header_rows=1")
+    assert (code, "header_rows = 1" in printed, "delimiter" in printed) == (0, True, False)
+    assert as_json(run("settings", resource, "--clear", "strip=false", "--json")[1])["params"] == {"strip": False}
+
+
+@pytest.mark.parametrize("pair", ["header_rows=9", "depth=1", "strip"])
+def test_settings_that_cannot_be_used(run, resource, pair):
+    code, printed = run("settings", resource, pair)
+    assert code != 0
+    assert pair.partition("=")[0] in printed
+    assert "Traceback" not in printed

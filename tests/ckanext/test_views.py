@@ -409,3 +409,69 @@ def test_looking_at_a_silent_run_has_its_factory_asked_and_does_not_wait(scene, 
 
     monkeypatch.setattr(background, "enqueue_refresh", unavailable)
     assert it.get(it.run).status_code == 200
+
+
+class TestSettings:
+    @pytest.mark.parametrize("who", EVERYBODY)
+    def test_for_editors_alone(self, scene, who):
+        s = scene()
+        path = f"{s.base}/settings/{s.resource}"
+        expected = 200 if who in EDITORS else 302 if who == "anonymous" else 403
+        assert s.get(path, who).status_code == expected
+        answer = s.post(path, who, data={"delimiter": ";"})
+        kept = helpers.call_action("aircan_settings_show", resource=s.resource)["params"]
+        if who in EDITORS:
+            assert (answer.status_code, kept) == (302, {"delimiter": ";"})
+        else:
+            assert (answer.status_code in (302, 403), kept) == (True, {})
+
+    def test_shows_what_was_found_and_what_is_kept(self, scene):
+        s = scene()
+        s.done(rows=1, delimiter=";", encoding="cp1252", format="csv", fields=[Field("a", "a").to_dict()])
+        helpers.call_action("aircan_settings_update", resource=s.resource, params={"header_line": 4})
+        text = s.text(f"{s.base}/settings/{s.resource}")
+        assert 'placeholder="found last time: semicolon (;)"' in text
+        assert 'placeholder="found last time: cp1252"' in text
+        assert re.search(r'name="header_line" value="4"', text)
+
+    def test_saves_and_loads_again(self, scene):
+        s = scene()
+        s.done(rows=1)
+        answer = s.post(f"{s.base}/settings/{s.resource}", data={"header_rows": "2", "load": "1"})
+        newest = helpers.call_action("aircan_job_list", resource=s.resource)["results"][0]
+        assert newest["id"] != s.job["id"]
+        assert newest["info"]["params"] == {"header_rows": 2}
+        assert answer.headers["Location"].endswith(newest["id"])
+
+    def test_says_what_is_wrong_at_its_field_and_keeps_the_rest(self, scene):
+        s = scene()
+        answer = s.post(f"{s.base}/settings/{s.resource}", data={"skip_lines": "two", "encoding": "cp1252"})
+        text = visible(answer.body)
+        assert 'name="skip_lines" value="two"' in text
+        assert 'name="encoding" value="cp1252"' in text
+        assert "This must be a whole number, 0 or more." in text
+        assert helpers.call_action("aircan_settings_show", resource=s.resource)["params"] == {}
+
+    def test_a_resource_of_another_dataset_is_not_found(self, scene):
+        s = scene()
+        other = ckan_factories.Resource(url="http://example.org/c.dat", format="DAT")
+        for answer in (s.get, s.post):
+            assert answer(f"{s.base}/settings/{other['id']}").status_code == 404
+
+    def test_behind_the_organisation(self, scene):
+        s = scene()
+        path = f"/@{s.people['organisation']['name']}/{s.dataset['name']}/actions/settings/{s.resource}"
+        assert s.get(path).headers["Location"].endswith(f"{s.base}/settings/{s.resource}")
+
+    def test_a_run_that_a_setting_helps_leads_there(self, scene):
+        s = scene()
+        s.fail()
+        href = f'href="{s.base}/settings/{s.resource}"'
+        assert s.text(s.run).count(href) == 2  # the button, and beside what is wrong
+        assert href in s.text(s.base)
+        assert href not in s.text(s.run, "reader")
+
+    def test_a_run_that_no_setting_helps_does_not(self, scene):
+        s = scene()
+        jobs.fail(s.job["id"], FactoryUnavailable(factory="local"))
+        assert "aircan-change" not in s.text(s.run)
