@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aircan.columns import values
+from aircan.columns.rules import Rules
 from aircan.columns.values import Reading
 
 NEARLY = 0.5
@@ -27,10 +28,21 @@ NUMBERLIKE: dict[str, str] = {
 }
 """Kinds of text that look like numbers; the first that matches names the reason."""
 
+NUMBERLIKE_WITH_COMMA = {"decimal_point": r"-?[0-9]+[.][0-9]+", **NUMBERLIKE}
+"""The same where the order says that the comma is the decimal mark."""
+
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ISO = f"{_DAY}([T ]([01][0-9]|2[0-3]):[0-9]{{2}}(:[0-5][0-9]([.][0-9]{{1,6}})?)?(Z|[+-]00(:?00)?)?)?"
 DATELIKE: dict[str, str] = {
-    "offset": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{0,2})",
+    "clock": _DAY + "[T ](24:[0-9]{2}(:[0-9.]+)?|[0-9]{2}:[0-9]{2}:6[0-9.]+)(Z|[+-][0-9:]+)?",
+    "year": "(0000|-[0-9]{4,6}|[+]?[0-9]{5,6})-[0-9]{2}-[0-9]{2}([T ].*)?",
+    "fraction": _DAY + "[T ][0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{7,}(Z|[+-][0-9:]+)?",
+    "offset": _DAY + r"[T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{0,2})",
     "two_digit_year": r"[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2}( .*)?",
     "mixed_dates": r"([0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}|[0-9]{4}[/.-][0-9]{1,2}[/.-][0-9]{1,2})([T ].*)?",
+    "week_date": "[0-9]{4}-?W[0-9]{2}(-?[1-7])?",
+    "year_month": "[0-9]{4}[-/.](0[1-9]|1[0-2])",
+    "time_only": "([01]?[0-9]|2[0-4]):[0-5][0-9](:[0-6][0-9]([.,][0-9]+)?)?( ?(?i:am|pm))?",
 }
 """Kinds of text that look like dates."""
 
@@ -62,7 +74,7 @@ def doubt(
     misfits: Sequence[int],
     sample: Sequence[str | None],
     *,
-    null_words: Sequence[str],
+    rules: Rules,
     only_null_words: bool,
 ) -> Question:
     """Return the question whose answer says why a column is text.
@@ -72,21 +84,22 @@ def doubt(
         readings: those that the sample did not rule out.
         misfits: theirs over the whole file.
         sample: the first values, blanks around them removed.
-        null_words: words that are no values.
+        rules: what the order says about values.
         only_null_words: whether the column has no other value.
     """
     v = f"v{index}"
-    real = values.is_real(v, null_words)
-    seen = [value for value in sample if value and value not in null_words]
+    real = values.is_real(v, rules.null_words)
+    seen = [value for value in sample if value and value not in rules.null_words]
     if only_null_words:
-        return Question(index, "null_words_only", values.is_null_word(v, null_words))
+        return Question(index, "null_words_only", values.is_null_word(v, rules.null_words))
     if readings:
         return _nearly(index, v, real, readings, misfits)
-    for known, kinds in ((values.PLAIN, NUMBERLIKE), ("", DATELIKE)):
-        pattern = "|".join(f"({p})" for p in (known, *kinds.values()) if p)
+    numbers = (values.COMMA, NUMBERLIKE_WITH_COMMA) if rules.decimal_comma else (values.PLAIN, NUMBERLIKE)
+    for known, kinds in (numbers, (_ISO, DATELIKE)):
+        pattern = "|".join(f"({p})" for p in (known, *kinds.values()))
         like = [value for value in seen if _full(pattern, value)]
         if len(like) >= NEARLY * len(seen):
-            return _kind(index, v, real, known, kinds, [x for x in seen if not known or not _full(known, x)])
+            return _kind(index, v, real, known, kinds, seen)
     row, value = next((row, value) for row, value in enumerate(sample, 1) if value in seen)
     return Question(index, "words", row=row, value=value)
 
@@ -101,14 +114,19 @@ def _nearly(index: int, v: str, real: str, readings: Sequence[Reading], misfits:
     return Question(index, f"not_{reading.type.value}", f"{real} AND NOT {reading.condition(v)}", shape=reading.shape)
 
 
-def _kind(index: int, v: str, real: str, known: str, kinds: dict[str, str], odd: Sequence[str]) -> Question:
+def _kind(index: int, v: str, real: str, known: str, kinds: dict[str, str], seen: Sequence[str]) -> Question:
+    """Return the question for a sample of nearly numbers (or dates): the first kind of the others is the reason."""
+    odd = [value for value in seen if not _full(known, value)]
     for code, pattern in kinds.items():
-        for value in odd:
-            if _full(pattern, value):
-                return Question(index, code, f"{real} AND {values.matches(v, pattern)}")
-    if odd or not known:
-        return Question(index, "words", f"{real} AND NOT {values.NUMERIC.condition(v)}")
-    return Question(index, "not_numeric", f"{real} AND NOT {values.NUMERIC.condition(v)}")
+        if any(_full(pattern, value) for value in odd):
+            return Question(index, code, f"{real} AND {values.matches(v, pattern)}")
+    if odd:
+        return Question(index, "words", f"{real} AND NOT {values.matches(v, known)}")
+    if known != _ISO:
+        return Question(index, "not_numeric", f"{real} AND NOT {values.NUMERIC.condition(v)}")
+    shapes = (reading.shape for reading in (values.DATE, values.TIMESTAMP, values.TIMESTAMP_UTC))
+    first = next((shape for shape in shapes if _full(shape, seen[0])), known)
+    return Question(index, "mixed_dates", f"{real} AND NOT {values.matches(v, first)}")
 
 
 def refine(question: Question, value: str | None) -> str:
@@ -117,8 +135,11 @@ def refine(question: Question, value: str | None) -> str:
     if not code.startswith("not_") or value is None:
         return code
     if code == "not_numeric":
+        plain = len(value) <= values.NUMERIC_CHARS and not value.startswith("-0") and _full(values.PLAIN, value)
+        if plain and _full(NUMBERLIKE_WITH_COMMA["decimal_point"], value):
+            return "decimal_point"
         return next((kind for kind, pattern in NUMBERLIKE.items() if _full(pattern, value)), code)
-    if question.shape and _full(question.shape, value):
+    if question.shape and _full(question.shape, value) and not value.startswith("0000"):
         return "calendar"
     return next((kind for kind, pattern in DATELIKE.items() if _full(pattern, value)), code)
 

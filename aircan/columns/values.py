@@ -24,7 +24,7 @@ PLAIN = rf"-?{_INTEGER}(\.[0-9]+)?"
 _EXPONENT = rf"-?{_INTEGER}(\.[0-9]+[eE][+-]?|[eE][+-])[0-9]{{1,3}}"
 _NUMBER = f"{PLAIN}|{_EXPONENT}"
 _MINUS_ZERO = r"-0(\.0+)?([eE].*)?"
-_COMMA_NUMBER = f"-?{_INTEGER}(,[0-9]+)?"
+COMMA = f"-?{_INTEGER}(,[0-9]+)?"
 _COMMA_MINUS_ZERO = "-0(,0+)?"
 _COMMA_PROOF = "-?(0,[0-9]+|[0-9]{4,},[0-9]+|[0-9]+,([0-9]{1,2}|[0-9]{4,}))"
 _ANY_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
@@ -107,7 +107,7 @@ NUMERIC = Reading("number", Type.NUMERIC, _NUMBER, _NOT_MINUS_ZERO)
 DECIMAL_COMMA = Reading(
     "decimal_comma",
     Type.NUMERIC,
-    _COMMA_NUMBER,
+    COMMA,
     f"NOT regexp_full_match({{v}}, '{_COMMA_MINUS_ZERO}') AND length({{v}}) <= {NUMERIC_CHARS}",
     proof=_COMMA_PROOF,
     value="replace({v}, ',', '.')",

@@ -15,7 +15,7 @@ from aircan.engine import Engine
 from aircan.errors import OrderRefused, RowsMissing, RowsRefused, ValueRefused
 from aircan.ports import Sink, Source, Stop
 from aircan.reporting import Reporter
-from aircan.steps.convert import PART_BYTES, convert, refuse
+from aircan.steps.convert import PART_BYTES, convert, refuse, row_in_file
 from aircan.steps.fetch import Fetched, fetch
 from aircan.steps.infer import Columns, infer
 from aircan.steps.load import load as put
@@ -113,7 +113,7 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
             sink.begin(columns.fields)
             progress = _Progress(report, fetched, rows)
             parts = convert(table, columns.columns, engine, workdir=workdir, stop=stop, part_bytes=options.part_bytes)
-            with contextlib.closing(parts), _locating(table, rows):
+            with _locating(table, columns, engine), contextlib.closing(parts):
                 loaded = put(parts, sink, connections=options.load_connections, stop=stop, progress=progress)
             line(f"{loaded.rows} rows in {loaded.parts} parts.")
     report.progress_now(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
@@ -170,15 +170,16 @@ def _infer(table: Table, engine: Engine, order: Order, report: Reporter, rejects
 
 
 @contextlib.contextmanager
-def _locating(table: Table, rows: int) -> Iterator[None]:
-    """Put the line of the file into a ValueRefused, if the row that it names can be told from its number alone."""
+def _locating(table: Table, columns: Columns, engine: Engine) -> Iterator[None]:
+    """Put the line of the file into a ValueRefused that names a row of the new table."""
     try:
         yield
     except ValueRefused as exc:
         row = exc.facts.get("row")
-        if not row or "line" in exc.facts or rows != table.rows:
+        if not row or "line" in exc.facts:
             raise
-        raise ValueRefused(exc.detail, **{**exc.facts, "line": table.locate([row])[row].line}) from exc
+        number = row_in_file(table, columns.columns, engine, row)
+        raise ValueRefused(exc.detail, **{**exc.facts, "line": table.locate([number])[number].line}) from exc
 
 
 class _Progress:

@@ -9,6 +9,7 @@ from typing import Any
 from aircan.columns import names, values
 from aircan.columns.reasons import Question, doubt, refine
 from aircan.columns.rules import Rules
+from aircan.columns.totals import totals_word
 from aircan.columns.values import Reading
 from aircan.contract import Field, Type
 from aircan.engine import Engine
@@ -22,6 +23,9 @@ SAMPLE_CELLS = 40_000
 
 SUMS_AT_ONCE = 100
 """Aggregates in one query. DuckDB keeps vectors for each outside its memory limit (0.5 MB each, measured 2026-11)."""
+
+TOTALS_ROWS = 3
+"""Rows that a table must have before its last one may be called a sum of the others."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,16 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], rules: Rul
         _count(some, table, engine)
     columns = [_decide(case, table.rows) for case in cases]
     columns, nulls = _explain(columns, cases, sample, table, engine)
-    return Columns(tuple(columns), (*names.warnings(fields), *nulls))
+    return Columns(tuple(columns), (*names.warnings(fields), *nulls, *_totals(table)))
+
+
+def _totals(table: Table) -> list[Mapping[str, Any]]:
+    """Return a warning if the first text of the last row says that it is a sum; it stays a row."""
+    if table.rows < TOTALS_ROWS:
+        return []
+    place = table.locate([table.rows])[table.rows]
+    word = totals_word(place.text)
+    return [{"code": "totals_line", "line": place.line, "value": word}] if word else []
 
 
 def _sample(table: Table, engine: Engine, columns: int, rules: Rules) -> list[tuple[str | None, ...]]:
@@ -213,10 +226,8 @@ def _explain(
         if not column.field.reason:
             seen = [row[case.index] for row in sample]
             only = bool(case.null_words) and not case.real(table.rows)
-            words = case.rules.null_words
-            questions.append(
-                doubt(case.index, case.readings, case.misfits, seen, null_words=words, only_null_words=only)
-            )
+            asked = doubt(case.index, case.readings, case.misfits, seen, rules=case.rules, only_null_words=only)
+            questions.append(asked)
         elif column.reading and column.reading.proof:
             questions.append(Question(case.index, "", values.matches(case.v, column.reading.proof)))
         if column.field.nulls:

@@ -86,7 +86,7 @@ REASONS: dict[str, str] = {
     "year_month": N_("There are months without a day: %(value)s in line %(line)s (%(count)s in all)."),
     "time_only": N_("There are times without a day: %(value)s in line %(line)s (%(count)s in all)."),
     "decimal_point": N_(
-        "The comma was said to be the decimal mark, but there are points: %(value)s in line %(line)s (%(count)s in all)."
+        "The comma is the decimal mark here, but there are points: %(value)s in line %(line)s (%(count)s in all)."
     ),
     "order_unproven": N_("Nothing shows which part is the day and which the month: %(value)s in line %(line)s."),
 }

@@ -81,11 +81,83 @@ def test_dates_by_their_layout_and_the_calendar(value, kind):
         (["2024-01-01", "2024-02-30"], "calendar"),
         (["01/02/2024", "31/12/24"], "two_digit_year"),
         (["01/02/2024", "01/03/2024"], "order_unproven"),
+        (["2024-01-01", "2024-01-01T10:00"], "mixed_dates"),
+        (["2024-01-01", "31/12/2024"], "mixed_dates"),
+        (["2024-01-01T10:00Z", "2024-01-01T10:00"], "mixed_dates"),
+        (["2024-01-01T10:00+01:00", "2024-01-01T10:00+02:00"], "offset"),
+        (["2024-01-01T10:00+02:00"], "offset"),
+        (["2016-12-31T23:59:59", "2016-12-31T23:59:60"], "clock"),
+        (["2024-01-01 24:00"], "clock"),
+        (["2024-01-01T00:00:00.1234567"], "fraction"),
+        (["0000-01-01"], "year"),
+        (["-0044-03-15"], "year"),
+        (["10000-01-01", "9999-12-31"], "year"),
+        (["2024-W05-1", "2024W06"], "week_date"),
+        (["2024-05", "2024-06"], "year_month"),
+        (["10:30", "11:00:01", "9:15 am"], "time_only"),
+        (["2024-01-01", "2024-01-02", "soon"], "words"),
+        (["+1", "2"], "plus_sign"),
+        (["-0", "2"], "minus_zero"),
+        (["1e5", "2"], "bare_exponent"),
+        (["5.", "2"], "trailing_point"),
+        ([".5", "2"], "leading_point"),
+        (["1_000", "2"], "underscore"),
+        (["1 000", "2"], "inner_blank"),
+        (["1\u202f000", "2"], "inner_blank"),
+        (["1.000.000", "2"], "thousands"),
+        (["12,5", "2"], "decimal_comma"),
+        (["€ 5", "2"], "unit"),
     ],
 )
 def test_reason_of_a_text_column(values, code):
     found = field(values)
     assert (found["type"], found["reason"]["code"]) == ("text", code)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "code", "value"),
+    [
+        ("2024-01-01T10:00", "2024-01-01T24:00", "clock", "2024-01-01T24:00"),
+        ("2024-01-01T10:00", "2024-01-01T10:00+02:00", "offset", "2024-01-01T10:00+02:00"),
+        ("2024-01-01T10:00", "2024-01-01", "mixed_dates", "2024-01-01"),
+        ("2024-01-01T10:00", "soon", "not_timestamp", "soon"),
+        ("2024-01-01", "2023-02-29", "calendar", "2023-02-29"),
+        ("2024-01-01", "0000-01-01", "year", "0000-01-01"),
+        ("2024-01-01", "10000-01-01", "year", "10000-01-01"),
+        ("2024-01-01", "01.02.24", "two_digit_year", "01.02.24"),
+        ("1", "00", "leading_zero", "00"),
+        ("true", "maybe", "not_bool", "maybe"),
+    ],
+)
+def test_reason_far_below_the_sample_names_count_line_and_value(early, late, code, value):
+    found = field([early] * 5000 + [late, early, late])
+    assert found["reason"] == {"code": code, "count": 2, "line": 5002, "value": value}
+
+
+def test_reason_with_a_decimal_comma_of_the_order():
+    assert field(["1,5", "1.5"], decimal_comma=True)["reason"]["code"] == "decimal_point"
+    found = field(["1,5"] * 5000 + ["1.5"], decimal_comma=True)
+    assert found["reason"] == {"code": "decimal_point", "count": 1, "line": 5002, "value": "1.5"}
+
+
+@pytest.mark.parametrize(
+    ("last", "value"),
+    [
+        ("Total,6", "Total"),
+        ("TOTAL:,6", "TOTAL:"),
+        ('"Summe",6', "Summe"),
+        (",Итого", "Итого"),
+        ("合計,6", "合計"),
+        ("Total war,6", None),
+        ("Totally,6", None),
+        ("c,6", None),
+    ],
+)
+def test_totals_line_is_told_and_stays_a_row(last, value):
+    _, sink, told = load(f"a,b\nx,1\ny,2\n{last}\n".encode())
+    assert len(sink.rows) == 3
+    found = [warning for warning in told.merged("warnings") if warning["code"] == "totals_line"]
+    assert found == ([{"code": "totals_line", "line": 4, "value": value}] if value else [])
 
 
 def test_the_type_is_decided_over_all_rows_not_the_first():

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from aircan.contract import Publish, Type
+from aircan.contract import Type
 from aircan.errors import DatastoreUnavailable, JobStopped, SourceMissing, ValueRefused
 from aircan.run import run
 from aircan.status import Status
@@ -53,6 +54,13 @@ def test_a_value_that_the_database_refuses_is_found_in_the_file():
     final, _, _ = load(b'a,b\n"two\nlines",1\n3,4\n', sink=sink)
     assert (final.error["code"], final.error["line"]) == ("value_refused", 4)
     assert "line 4" in final.error["message"]
+
+
+def test_a_value_that_the_database_refuses_is_found_behind_rejects():
+    sink = MemorySink(fail_on=(0, ValueRefused(row=3, field="b", value="x")))
+    data = b'a,b\n1,"x\ny"\nfirst,2\n3,4\nsecond,5\n\n6,7\n'
+    final, _, _ = load(data, types={"a": Type.NUMERIC}, sink=sink)
+    assert (final.error["code"], final.error["line"]) == ("value_refused", 8)
 
 
 def test_an_unknown_exception_becomes_unexpected_without_its_text_in_the_message():
