@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ def _show_json(report: Report) -> None:
 
 
 def _show(report: Report) -> None:
-    if report.progress:
-        print("  " + ", ".join(f"{name} {count}" for name, count in report.progress.items()), flush=True)
+    if report.progress and not report.task:
+        print("  " + _said(report.progress), flush=True)
     elif report.task and report.status is Status.RUNNING:
         print(f"{report.task.id}: {report.task.message or report.task.status.value}", flush=True)
     for warning in report.result.get("warnings", ()):
@@ -141,6 +141,19 @@ def _show(report: Report) -> None:
         _show_error(dict(report.error), as_json=False)
     elif report.status is Status.DONE:
         print(report.message)
+
+
+def _said(progress: Mapping[str, Any]) -> str:
+    """Return progress as a line: how far the run and its phase are, what was done, and what remains of the phase."""
+    said = []
+    if progress.get("percent") is not None:
+        said.append(f"{progress['percent']} %")
+    if progress.get("share"):
+        said.append(f"{progress['phase']} {progress['share']:.0%}")
+    said += [f"{name} {progress[name]}" for name in ("rows", "bytes", "total_bytes") if progress.get(name) is not None]
+    if progress.get("eta_s"):
+        said.append(f"{progress['phase']} takes about {progress['eta_s']} s more")
+    return ", ".join(said)
 
 
 def _show_error(error: dict[str, Any], *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from aircan import progress
 from aircan.contract import Reject, Report, Task
 from aircan.ports import Tell
 from aircan.status import Status
@@ -26,22 +27,29 @@ class Reporter:
         self._tell, self._clock = tell, clock
         self._next = 0.0
         self.current = ""
-        self._progress: dict[str, int] = {}
+        self._progress: dict[str, Any] = {}
+        self._began = clock()
 
     @contextlib.contextmanager
     def task(self, name: str) -> Iterator[Callable[[str], None]]:
         """Tell that a task begins, and when the block ends, that it is done; yields what takes its closing line."""
         lines: list[str] = []
-        self.current = name
-        self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING)))
+        self.current, self._began = name, self._clock()
+        self._place(0.0)
+        self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING), progress=dict(self._progress)))
         yield lines.append
         message = " ".join(lines)
         self.current = ""
         self._tell(Report(Status.RUNNING, message=message, task=Task(name, Status.DONE, message)))
 
-    def progress(self, **counts: int | None) -> None:
-        """Tell rows, bytes, total_bytes; at most once a second, the last counts always come with the next report."""
+    def progress(self, share: float | None = None, **counts: int | None) -> None:
+        """Tell rows, bytes, total_bytes, and the share (0 to 1) of the task that is done, if it is known.
+
+        At most once a second; the last counts always come with the next report.
+        """
         self._progress.update({name: count for name, count in counts.items() if count is not None})
+        if share is not None:
+            self._place(share)
         if self._clock() >= self._next:
             self.progress_now()
 
@@ -51,6 +59,12 @@ class Reporter:
         self._next = self._clock() + PROGRESS_S
         if self._progress:
             self._tell(Report(Status.RUNNING, progress=dict(self._progress)))
+
+    def _place(self, share: float) -> None:
+        """Note how far the task, and with it the run, is, and when the task will be done."""
+        told = progress.told(self.current, share, self._clock() - self._began)
+        told["percent"] = max(told["percent"] or 0, self._progress.get("percent", 0))
+        self._progress.update(told)
 
     def result(self, **facts: Any) -> None:
         """Tell facts that are merged into the job's result."""

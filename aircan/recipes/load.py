@@ -14,6 +14,7 @@ from aircan.contract import Order, Publish
 from aircan.engine import Engine
 from aircan.errors import OrderRefused, RowsMissing, RowsRefused, ValueRefused
 from aircan.ports import Sink, Source, Stop
+from aircan.progress import Reading
 from aircan.reporting import Reporter
 from aircan.steps.convert import PART_BYTES, convert, refuse, row_in_file
 from aircan.steps.fetch import Fetched, fetch
@@ -141,7 +142,7 @@ def _fetch(source: Source, report: Reporter, stop: Stop, workdir: Path, options:
             workdir,
             limit_bytes=options.max_size_bytes or None,
             stop=stop,
-            progress=lambda size, total: report.progress(bytes=size, total_bytes=total),
+            progress=lambda size, of: report.progress(size / of if of else None, bytes=size, total_bytes=of),
         )
         line(f"Fetched {fetched.name or 'the file'}, {fetched.size_bytes} bytes.")
     report.progress_now(bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
@@ -150,7 +151,8 @@ def _fetch(source: Source, report: Reporter, stop: Stop, workdir: Path, options:
 
 def _sniff(fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir: Path, rejects: Rejects) -> Table:
     with report.task("sniff") as line:
-        table = sniff(fetched.path, params=order.params, workdir=workdir, rejects=rejects, stop=stop)
+        looked = Reading(stop, workdir, report.progress)
+        table = sniff(fetched.path, params=order.params, workdir=workdir, rejects=rejects, stop=looked)
         rejects.flush()
         report.warn(*table.warnings)
         report.result(**table.facts)
@@ -189,7 +191,8 @@ class _Progress:
         self._report, self._size, self._rows = report, fetched.size_bytes, max(rows, 1)
 
     def __call__(self, rows: int) -> None:
-        self._report.progress(rows=rows, bytes=self._size * rows // self._rows, total_bytes=self._size)
+        done = self._size * rows // self._rows
+        self._report.progress(rows / self._rows, rows=rows, bytes=done, total_bytes=self._size)
 
 
 def _judge(rows: int, rejects: Rejects, options: Options) -> None:
