@@ -41,6 +41,26 @@ class Publish(str, Enum):
     SEARCHABLE = "searchable"
 
 
+class Write(str, Enum):
+    """What the rows of a file do to the table.
+
+    REPLACE: they take the place of all its rows. APPEND: they come behind them. UPSERT: each takes the place
+    of the row with the same key, or comes behind. DELETE: rows with their keys are deleted.
+    """
+
+    REPLACE = "replace"
+    APPEND = "append"
+    UPSERT = "upsert"
+    DELETE = "delete"
+
+
+class TypeChange(str, Enum):
+    """What to do when a file that replaces a table would change the type of a column: take it over, or fail."""
+
+    ADOPT = "adopt"
+    FAIL = "fail"
+
+
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
     names = {f.name for f in fields(cls)}
     return {name: value for name, value in data.items() if name in names}
@@ -205,6 +225,57 @@ class Field:
     def from_dict(cls, data: Mapping[str, Any]) -> Field:
         """Read what `to_dict` wrote."""
         return cls(**{**_known(cls, data), "type": Type(data["type"])})
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the rows are written. `key`: ids of the columns that name a row, for UPSERT and DELETE."""
+
+    mode: Write = Write.REPLACE
+    key: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"mode", "key"}."""
+        return {"mode": self.mode.value, "key": list(self.key)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Writing:
+        """Read what `to_dict` wrote."""
+        return cls(Write(data["mode"]), tuple(data["key"]))
+
+
+REPLACE = Writing()
+"""How rows are written when an order says nothing."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the rows of a file, and how many rows the table holds now.
+
+    Attributes:
+        total: rows of the table.
+        added: rows that are new in it.
+        changed: rows of the table that got other values.
+        same: rows of the file that the table held already, value by value.
+        deleted: rows of the table that are gone by their key; those that a REPLACE leaves behind do not count.
+        absent: keys of a DELETE that the table did not hold.
+    """
+
+    total: int
+    added: int = 0
+    changed: int = 0
+    same: int = 0
+    deleted: int = 0
+    absent: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Written:
+        """Read what `to_dict` wrote."""
+        return cls(**_known(cls, data))
 
 
 @dataclass(frozen=True)

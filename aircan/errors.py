@@ -5,11 +5,14 @@ AircanError
     FetchFailed             the bytes could not be had
         SourceMissing LinkRefused LinkFailed LinkTimedOut TooLarge PrivateAddress
     FileUnreadable          the bytes are not a table that we can read
-        FileEmpty FileIsHtml FormatUnknown HeaderMissing EncodingUnknown TooManyColumns NotTabular
+        FileEmpty FileIsHtml (PageIsSignIn PageIsNotFound) FormatUnknown HeaderMissing EncodingUnknown
+        TooManyColumns NotTabular JsonInvalid JsonIsError RecordsMissing FileDamaged FileEncrypted
+        ArchiveAmbiguous ArchiveEmpty ArchiveBomb
+        WorkbookEncrypted WorkbookDamaged WorkbookEmpty SheetMissing SheetTooLarge
     RowsRefused             too many rows do not fit
     LoadFailed              the table could not be made
         ValueRefused RowsMissing DatastoreUnavailable DatastoreMisconfigured TableBusy PublishVetoed TableInUse
-        MetadataUnsaved
+        MetadataUnsaved TableMissing ColumnsDiffer TypesChanged KeyUnusable KeyNotUnique
     FactoryFailed           the one who should carry out the order did not
         FactoryUnavailable WorkerLost TookTooLong NeverStarted
     JobStopped              somebody cancelled
@@ -189,11 +192,94 @@ class FileIsHtml(FileUnreadable):
     )
 
 
+class PageIsSignIn(FileIsHtml):
+    """A web page that asks who you are. Facts: title."""
+
+    code = "page_is_sign_in"
+    sentence = N_("Instead of data there is a sign-in page: %(title)s.")
+    advice = N_(
+        "The file is not public. Use an address that works in a private browser window without signing in, "
+        "or upload the file itself."
+    )
+
+
+class PageIsNotFound(FileIsHtml):
+    """A web page that says that there is nothing here. Facts: title."""
+
+    code = "page_is_not_found"
+    sentence = N_("Instead of data there is an error page: %(title)s.")
+    advice = N_("Open the link in a private browser window and correct it, or upload the file itself.")
+
+
+class JsonInvalid(FileUnreadable):
+    """The text is no JSON from some place on, or ends too early. Facts: line, byte (from 1), reason."""
+
+    code = "json_invalid"
+    sentence = N_("The JSON cannot be read beyond line %(line)s (byte %(byte)s of the file): %(reason)s.")
+    advice = N_("Check that the file is whole, write it again with the program that made it, and upload it again.")
+
+
+class JsonIsError(FileUnreadable):
+    """An API's error instead of its data. Facts: said."""
+
+    code = "json_is_error"
+    sentence = N_("Instead of data there is an error message: %(said)s.")
+    advice = N_("Open the link in a private browser window and correct it; often a parameter or a key is missing.")
+
+
+class RecordsMissing(FileUnreadable):
+    """No list of records in the JSON, or several. Facts: wanted (path that was asked for), lists (paths there are)."""
+
+    code = "records_missing"
+    sentence = N_("It is not clear where in the JSON the records are. Lists in it: %(lists)s.")
+    advice = N_("Name the list in the parameter records, for example data.items, or upload a list of objects.")
+
+
+class FileDamaged(FileUnreadable):
+    """An archive or a Parquet file is cut short or broken. Facts: found (its kind), reason."""
+
+    code = "file_damaged"
+    sentence = N_("The file is %(found)s, but it is damaged or not whole: %(reason)s.")
+    advice = N_("Check that it opens on your computer, make it again if not, and upload it again.")
+
+
+class FileEncrypted(FileUnreadable):
+    """An archive or a Parquet file asks for a password or a key. Facts: found (its kind)."""
+
+    code = "file_encrypted"
+    sentence = N_("The file is %(found)s and encrypted, so its rows cannot be read.")
+    advice = N_("Upload it without a password.")
+
+
+class ArchiveAmbiguous(FileUnreadable):
+    """Several files of an archive could be meant, or none is as asked. Facts: members (their names), wanted."""
+
+    code = "archive_ambiguous"
+    sentence = N_("It is not clear which file of the archive is meant. Files in it: %(members)s.")
+    advice = N_("Name the file in the parameter member, or upload an archive with one data file.")
+
+
+class ArchiveEmpty(FileUnreadable):
+    """No file with data is in the archive. Facts: members (what is in it)."""
+
+    code = "archive_empty"
+    sentence = N_("The archive holds no file with data. Files in it: %(members)s.")
+    advice = N_("Put the data file into the archive, or upload it as it is.")
+
+
+class ArchiveBomb(FileUnreadable):
+    """An archive unpacks to far more than its size, or holds archives in archives. Facts: size_bytes, limit_bytes."""
+
+    code = "archive_bomb"
+    sentence = N_("The archive unpacks to more than %(limit_bytes)s bytes, which for its size is not plausible.")
+    advice = N_("Upload the file unpacked, or split it.")
+
+
 class FormatUnknown(FileUnreadable):
     """The bytes are of a format that is not loaded. Facts: found (e.g. "PDF")."""
 
     code = "format_unknown"
-    sentence = N_("The file is not CSV or TSV but %(found)s, which cannot be loaded.")
+    sentence = N_("The file is %(found)s, which cannot be loaded.")
     advice = N_("Export the table as CSV in UTF-8 and upload that.")
 
 
@@ -229,6 +315,46 @@ class NotTabular(FileUnreadable):
     advice = N_(
         "Look at this line in a text editor: often a quote is not closed. Correct the file and upload it again."
     )
+
+
+class WorkbookEncrypted(FileUnreadable):
+    """The workbook asks for a password."""
+
+    code = "workbook_encrypted"
+    sentence = N_("The workbook is protected by a password, so its rows cannot be read.")
+    advice = N_("Remove the password (in Excel: File, Info, Protect Workbook) and upload the file again.")
+
+
+class WorkbookDamaged(FileUnreadable):
+    """The container or the markup of a workbook is broken, or made to exhaust its reader. Facts: reason."""
+
+    code = "workbook_damaged"
+    sentence = N_("The workbook is damaged and cannot be read: %(reason)s.")
+    advice = N_("Open it in the program that made it, save it under a new name, and upload that.")
+
+
+class WorkbookEmpty(FileUnreadable):
+    """No sheet, or not the one that was asked for, holds a cell with a value. Facts: sheet (may be missing)."""
+
+    code = "workbook_empty"
+    sentence = N_("The workbook has no sheet with data in it that could be loaded.")
+    advice = N_("Check that the table is on a visible sheet, or name the sheet in the parameters.")
+
+
+class SheetMissing(FileUnreadable):
+    """The workbook has no sheet of that name or number. Facts: sheet, sheets."""
+
+    code = "sheet_missing"
+    sentence = N_("The workbook has no sheet %(sheet)s; its sheets are: %(sheets)s.")
+    advice = N_("Correct the parameter sheet, or rename the sheet in the workbook.")
+
+
+class SheetTooLarge(FileUnreadable):
+    """The sheet spans more cells than can be held. Facts: cells, limit."""
+
+    code = "sheet_too_large"
+    sentence = N_("The sheet spans %(cells)s cells; in a workbook of this kind at most %(limit)s can be read.")
+    advice = N_("Delete stray cells far from the table, or save the workbook as XLSX or the sheet as CSV.")
 
 
 class RowsRefused(AircanError):
@@ -325,6 +451,51 @@ class PublishVetoed(LoadFailed):
     blame = Blame.DATA
     sentence = N_("This site did not accept the new table: %(reason)s")
     advice = N_("Correct the file and upload it again.")
+
+
+class TableMissing(LoadFailed):
+    """Rows are to be deleted, and there is no table."""
+
+    code = "table_missing"
+    blame = Blame.DATA
+    sentence = N_("There is no table from which rows could be deleted.")
+    advice = N_("Load a file first, or submit the run without the parameter write.")
+
+
+class ColumnsDiffer(LoadFailed):
+    """Rows are to be added, and the file has columns that the table has not. Facts: fields, columns."""
+
+    code = "columns_differ"
+    blame = Blame.DATA
+    sentence = N_("The file has columns that the table does not have: %(fields)s. The table has: %(columns)s.")
+    advice = N_("Name the columns as in the table, leave the others out, or replace the whole table.")
+
+
+class TypesChanged(LoadFailed):
+    """The file would change types of columns, and the order forbids it. Facts: fields, first, line, field."""
+
+    code = "types_changed"
+    blame = Blame.DATA
+    sentence = N_("The file would change the types of these columns: %(fields)s. The first: %(first)s.")
+    advice = N_("Correct the file, or allow new types with the parameter on_type_change, then run again.")
+
+
+class KeyUnusable(LoadFailed):
+    """A column cannot be part of the key. Facts: field, reason."""
+
+    code = "key_unusable"
+    blame = Blame.DATA
+    sentence = N_("The column %(field)s cannot be part of the key: %(reason)s.")
+    advice = N_("Check the parameter key: it takes the names of columns as they are in the table.")
+
+
+class KeyNotUnique(LoadFailed):
+    """A key is missing, or stands in more than one row. Facts: key, first, count, line."""
+
+    code = "key_not_unique"
+    blame = Blame.DATA
+    sentence = N_("The key (%(key)s) does not name each row once: %(first)s. Rows in question: %(count)s.")
+    advice = N_("Correct these rows or choose another key, then run again. The table is as it was.")
 
 
 class FactoryFailed(AircanError):

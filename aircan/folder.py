@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from aircan.contract import Field, Part, Publish
-from aircan.errors import RowsMissing
+from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
+from aircan.errors import OrderRefused, RowsMissing
 
 
 class FolderSink:
@@ -21,8 +22,18 @@ class FolderSink:
         self._fields: list[Field] = []
         self._rows: dict[int, int] = {}
 
-    def begin(self, fields: Sequence[Field]) -> None:
-        """Remove what an earlier run left."""
+    def columns(self) -> list[Field] | None:
+        """Return the fields of an earlier run into this folder, None when there was none."""
+        described = self._folder / "fields.json"
+        if not described.exists():
+            return None
+        found = [Field.from_dict(data) for data in json.loads(described.read_text(encoding="utf-8"))]
+        return [replace(field, reason={"code": "table"}, nulls=0) for field in found]
+
+    def begin(self, fields: Sequence[Field], writing: Writing = REPLACE) -> None:
+        """Remove what an earlier run left. Raises OrderRefused for rows that are to be added to others."""
+        if writing.mode is not Write.REPLACE:
+            raise OrderRefused("a folder holds the rows of one file", field="params.write")
         self._folder.mkdir(parents=True, exist_ok=True)
         self.discard()
         self._fields = list(fields)
@@ -33,12 +44,13 @@ class FolderSink:
             (self._folder / f"part-{part.number:05}.csv").write_bytes(part.data)
             self._rows[part.number] = part.rows
 
-    def publish(self, *, rows: int, when: Publish) -> None:
+    def publish(self, *, rows: int, when: Publish) -> Written:
         """Write fields.json. Raises RowsMissing when the parts do not hold `rows` rows."""
         if sum(self._rows.values()) != rows:
             raise RowsMissing(rows=rows, loaded=sum(self._rows.values()))
         described = json.dumps([field.to_dict() for field in self._fields], ensure_ascii=False, indent=1)
         (self._folder / "fields.json").write_text(described, encoding="utf-8")
+        return Written(rows, rows)
 
     def discard(self) -> None:
         """Remove the parts."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import BinaryIO, Protocol
 
-from aircan.contract import Field, Part, Publish, Report
+from aircan.contract import REPLACE, Field, Part, Publish, Report, Writing, Written
 
 
 class Source(Protocol):
@@ -24,10 +24,22 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where the rows go: a hidden table that is swapped in at the end."""
+    """Where the rows go: a hidden table that is swapped in, or merged into the live one, at the end."""
 
-    def begin(self, fields: Sequence[Field]) -> None:
-        """Make an empty hidden table with these columns; one of an earlier try is replaced."""
+    def columns(self) -> list[Field] | None:
+        """Return the columns of the table that is there, in order; None when there is none.
+
+        `reason` is {"code": "table"}, with "type" when its type is not one of ours but one that `type` can hold.
+        """
+        ...
+
+    def begin(self, fields: Sequence[Field], writing: Writing = REPLACE) -> None:
+        """Make an empty hidden table with these columns; one of an earlier try is replaced.
+
+        A job whose rows are in the table already stays as it is: its parts are left alone, and `publish`
+        answers as it did. Raises TableMissing when rows are to be deleted and there is no table, and
+        KeyNotUnique when the key is not unique in it.
+        """
         ...
 
     def put(self, part: Part) -> None:
@@ -39,12 +51,13 @@ class Sink(Protocol):
         """
         ...
 
-    def publish(self, *, rows: int, when: Publish) -> None:
-        """Make `rows` rows visible in one short transaction, then finish what `when` leaves behind.
+    def publish(self, *, rows: int, when: Publish) -> Written:
+        """Make `rows` rows visible in one transaction, then finish what `when` leaves behind.
 
         Raises RowsMissing when the hidden table does not hold exactly `rows` rows, PublishVetoed
-        when an extension refuses the table, TableBusy when the lock could not be had. On every
-        error before the swap the old table is as it was.
+        when an extension refuses the table, TableBusy when the lock could not be had, KeyNotUnique (with
+        `found`: [{"code", "row", "first", "value"}], `row` and `first` being `_id`s) when a key is missing or
+        not unique. On every error before the commit the old table is as it was.
         """
         ...
 

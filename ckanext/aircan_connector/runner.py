@@ -13,7 +13,7 @@ from typing import Any
 import ckantoolkit as tk
 from sqlalchemy.exc import SQLAlchemyError
 
-from aircan.contract import Order, Publish, Report
+from aircan.contract import Order, Publish, Report, Written
 from aircan.errors import AircanError, FactoryUnavailable, JobStopped, MetadataUnsaved, TookTooLong
 from aircan.keys import run_token
 from aircan.ports import Tell
@@ -73,7 +73,7 @@ def carry_out(order: Order) -> None:
     watcher.start()
     try:
         with tempfile.TemporaryDirectory(prefix="aircan-", dir=config.load_folder()) as folder:
-            run(
+            final = run(
                 order,
                 source=uploads.source(order.resource),
                 sink=sink,
@@ -81,6 +81,8 @@ def carry_out(order: Order) -> None:
                 stop=watcher.stopped,
                 workdir=Path(folder),
             )
+        if final and final.status is Status.DONE:
+            sink.forget()
     finally:
         watcher.end()
         sink.close()
@@ -111,9 +113,9 @@ class _Sink(DirectSink):
     def _ask(self, table: dict[str, Any]) -> None:
         interfaces.before_publish({**table, "job_id": self._job_id, "resource_id": self._resource_id})
 
-    def publish(self, *, rows: int, when: Publish) -> None:
+    def publish(self, *, rows: int, when: Publish) -> Written:
         """Publish the table, then flag the resource and make its default views, as CKAN does after a load."""
-        super().publish(rows=rows, when=when)
+        written = super().publish(rows=rows, when=when)
         if self.warnings:
             self._tell(Report(Status.RUNNING, result={"warnings": self.warnings}))
         try:
@@ -121,6 +123,7 @@ class _Sink(DirectSink):
             flag.default_views(self._resource_id)
         except Exception as exc:
             raise MetadataUnsaved(f"{type(exc).__name__}: {exc}") from exc
+        return written
 
 
 class _Watcher(threading.Thread):

@@ -7,7 +7,7 @@ import re
 import threading
 from pathlib import Path
 
-from aircan.contract import Dataset, Order, Resource
+from aircan.contract import REPLACE, Dataset, Field, Order, Resource, Type, Written
 from aircan.errors import RowsMissing
 from aircan.run import run
 from aircan.status import Status
@@ -24,14 +24,18 @@ class MemorySource:
 
 
 class MemorySink:
-    """Keeps parts in memory; `live` is the published table, `stage` the hidden one."""
+    """Keeps parts in memory; `live` is the published table, `stage` the hidden one, `there` the old one's columns."""
 
-    def __init__(self, fail_on=None):
+    def __init__(self, fail_on=None, **there):
+        self.there = [Field(name, name, Type(kind), {"code": "table"}) for name, kind in there.items()] or None
         self.fields, self.stage, self.live, self.live_fields = None, None, None, None
         self.fail_on, self.lock, self.discarded = fail_on, threading.Lock(), 0
 
-    def begin(self, fields):
-        self.fields, self.stage = list(fields), {}
+    def columns(self):
+        return self.there
+
+    def begin(self, fields, writing=REPLACE):
+        self.fields, self.stage, self.writing = list(fields), {}, writing
 
     def put(self, part):
         if self.fail_on and part.number >= self.fail_on[0]:
@@ -45,6 +49,7 @@ class MemorySink:
             raise RowsMissing(rows=rows, loaded=held)
         self.live, self.live_fields, self.when = self.stage, self.fields, when
         self.stage = None
+        return Written(rows, rows)
 
     def discard(self):
         self.stage, self.discarded = None, self.discarded + 1

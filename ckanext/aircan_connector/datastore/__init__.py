@@ -8,8 +8,9 @@
     indexes     the indexes that CKAN would make, and those that people made
     dress       makes a stage look like a table of the API
     publish     the swap
+    merge       rows that are added, changed or deleted in the live table instead
     sink        DirectSink: all of this as a port of the library
-    dictionary  the data dictionary: types that people chose
+    dictionary  the columns of a live table, and types that people chose for them
     janitor     what killed runs left behind
     flag        what CKAN itself must know of a new table
     health      what would keep loads from working

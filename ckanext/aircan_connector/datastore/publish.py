@@ -17,7 +17,7 @@ import psycopg2.errors
 from psycopg2 import sql
 
 from aircan.contract import Field
-from aircan.errors import DatastoreUnavailable, TableBusy
+from aircan.errors import DatastoreUnavailable, LoadFailed, TableBusy
 
 from . import catalogue, dress, indexes, names, stage
 from .connect import Connections
@@ -62,11 +62,13 @@ def swap(
     rows: int,
     renames: dict[str, str],
     max_wait_s: float,
+    only_new: bool = False,
 ) -> Swapped:
     """Put the stage in the place of the table of the resource; the old table is left under its retired name.
 
     `renames`: temporary -> final name of indexes that are on the stage already. `max_wait_s`: how long to
-    try. Raises TableBusy, TableInUse. Whatever is raised, the old table is as it was.
+    try. `only_new`: LoadFailed when there is a table now. Raises TableBusy, TableInUse. Whatever is raised, the
+    old table is as it was.
     """
     started = time.monotonic()
     tries = 0
@@ -77,6 +79,8 @@ def swap(
             if plan is None:
                 plan = _plan(connections, job_id, resource_id, fields)
             old, dressed = plan
+            if only_new and old is not None:
+                raise LoadFailed("a table was made while the file was read, and its rows are not to be replaced")
             with connections.transaction() as cursor:
                 moves = _statements(cursor, job_id, resource_id, old, {**renames, **dressed.renames}, rows)
             seconds = _try(connections, resource_id, old, moves)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aircan.contract import Field, Part, Publish
+from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
 from aircan.errors import RowsMissing, ValueRefused
 
-from . import catalogue, dress, names, publish, stage
+from . import catalogue, dictionary, dress, merge, names, publish, stage
 from .connect import Connections
 
 log = logging.getLogger(__name__)
@@ -50,74 +50,128 @@ class DirectSink:
         self.job_id, self.resource_id = job_id, resource_id
         self._before_publish = before_publish
         self._max_wait_s = max_publish_wait_s
-        self._fields: list[Field] | None = None
+        self._note: stage.Note | None = None
+        self._written: Written | None = None
         self._connections = Connections(f"aircan {job_id}")
         self.published = False
         self.warnings: list[dict[str, Any]] = []
         self.measured: dict[str, float] = {}
 
-    def begin(self, fields: Sequence[Field]) -> None:
-        """Make an empty hidden table. Raises TableInUse at once when the old table could not be replaced."""
+    def columns(self) -> list[Field] | None:
+        """Return the columns of the resource's table, see `aircan.ports.Sink.columns`."""
         with self._connections.transaction() as cursor:
-            catalogue.old(cursor, self.resource_id)
-            stage.begin(cursor, self.job_id, self.resource_id, fields)
-        self._fields = list(fields)
+            return dictionary.columns(cursor, self.resource_id)
+
+    def begin(self, fields: Sequence[Field], writing: Writing = REPLACE) -> None:
+        """Make an empty hidden table, see `aircan.ports.Sink.begin`.
+
+        Raises TableInUse at once when the old table could not be replaced, TableMissing, KeyNotUnique.
+        """
+        with self._connections.transaction() as cursor:
+            self._written = stage.written(cursor, self.job_id) if writing.mode is not Write.REPLACE else None
+            if self._written is None:
+                note = merge.plan(cursor, self.resource_id, fields, writing)
+                if note.live is None:
+                    catalogue.old(cursor, self.resource_id)
+                stage.begin(cursor, self.job_id, note)
+        self._note = None
 
     def put(self, part: Part) -> None:
         """Load a part in one transaction; see `aircan.ports.Sink.put`.
 
         Raises ValueRefused with `row` (the `_id`: 1 is the first row of the file), `field` and `value`.
         """
-        fields = self._known_fields()
+        note = self._known()
+        if self._written:
+            return
         try:
             with self._connections.transaction(lock_timeout_ms=0) as cursor:
-                stage.put(cursor, self.job_id, fields, part, self._connections.stopped)
+                stage.put(cursor, self.job_id, note.fields, part, self._connections.stopped)
         except ValueRefused as exc:
-            raise stage.located(exc, part, fields) from exc
+            raise stage.located(exc, part, note.fields) from exc
 
-    def publish(self, *, rows: int, when: Publish) -> None:
-        """Swap the hidden table in; see `aircan.ports.Sink.publish`.
+    def publish(self, *, rows: int, when: Publish) -> Written:
+        """Swap or merge the hidden table in; see `aircan.ports.Sink.publish`.
 
-        Raises RowsMissing, PublishVetoed, TableBusy, TableInUse; the old table is then as it was. After the
-        swap only the indexes for searching can fail; `publish.index_live` builds them later.
+        Raises RowsMissing, PublishVetoed, TableBusy, TableInUse, KeyNotUnique; the old table is then as it was.
+        After the swap only the indexes for searching can fail; `publish.index_live` builds them later.
         """
-        fields = self._known_fields()
-        if publish.is_published(self._connections, self.job_id):
-            self._tidy_up()  # told twice: the answer to the first call was lost
-            return
+        self._note = None
+        note = self._known()
+        if self._written is None:  # else told twice: the answer to the first call was lost
+            self._look(note, rows)
+            if note.live is None:
+                self._swap(note, rows, when)
+                self._written = Written(rows, rows)
+            else:
+                self._written = self._merge(note, rows)
+        self._tidy_up(note)
+        return self._written
+
+    def _look(self, note: stage.Note, rows: int) -> None:
+        """Make sure that the hidden table may be published."""
         with self._connections.transaction() as cursor:
             loaded = stage.count(cursor, self.job_id)
             if capped := stage.capped(cursor, self.job_id):
                 self.warnings.append({"code": "search_capped", "rows": capped})
         if loaded != rows:
             raise RowsMissing(rows=rows, loaded=loaded)
+        if note.writing.key:
+            with self._connections.transaction() as cursor:
+                merge.check_keys(cursor, self.job_id, note)
         if self._before_publish:
-            table = {"table": names.stage(self.job_id), "fields": [f.to_dict() for f in fields], "rows": rows}
-            self._before_publish(table)
+            table = {"table": names.stage(self.job_id), "fields": [f.to_dict() for f in note.fields], "rows": rows}
+            self._before_publish({**table, "write": note.writing.mode.value})
+
+    def _merge(self, note: stage.Note, rows: int) -> Written:
+        started = time.monotonic()
+        with self._connections.transaction() as cursor:
+            dress.analyze(cursor, self.job_id)
+        self._measure("analyze", started)
+        started = time.monotonic()
+        written = merge.merge(
+            self._connections, self.job_id, self.resource_id, note, rows=rows, max_wait_s=self._max_wait_s
+        )
+        self._measure("merge", started)
+        return written
+
+    def _swap(self, note: stage.Note, rows: int, when: Publish) -> None:
         renames = self._make_ready(when)
         started = time.monotonic()
         swapped = publish.swap(
             self._connections,
             self.job_id,
             self.resource_id,
-            fields,
+            note.fields,
             rows=rows,
             renames=renames,
             max_wait_s=self._max_wait_s,
+            only_new=note.writing.mode is not Write.REPLACE,
         )
         self.warnings.extend(swapped.warnings)
         self._measure("swap", started)
         self.measured.update({"lock": swapped.lock_seconds, "tries": swapped.tries})
-        self._tidy_up()
 
     def discard(self) -> None:
-        """Drop what is not published. Works after `interrupt`, too, through a connection of its own."""
+        """Drop what is not published. Works after `interrupt`, too, through a connection of its own.
+
+        That rows were merged stays known, so that a second run of the job does not add them again; see `forget`.
+        """
         connections = Connections(f"aircan {self.job_id}")
         try:
             with connections.transaction() as cursor:
-                stage.drop(cursor, self.job_id)
+                if stage.is_merged(cursor, self.job_id):
+                    stage.drop_rows(cursor, self.job_id)
+                else:
+                    stage.drop(cursor, self.job_id)
         finally:
             connections.close()
+
+    def forget(self) -> None:
+        """Drop what `publish` left so that the rows are not added twice, once the job is final and cannot run again."""
+        if self._note and self._note.writing.mode is not Write.REPLACE:
+            with self._connections.transaction() as cursor:
+                stage.drop(cursor, self.job_id)
 
     def interrupt(self) -> None:
         """Stop what runs, from another thread: cancel every statement; later calls raise JobStopped.
@@ -131,11 +185,12 @@ class DirectSink:
         """Close the connections."""
         self._connections.close()
 
-    def _known_fields(self) -> list[Field]:
-        if self._fields is None:
+    def _known(self) -> stage.Note:
+        if self._note is None:
             with self._connections.transaction() as cursor:
-                self._fields = stage.fields_of(cursor, self.job_id)
-        return self._fields
+                self._written = stage.written(cursor, self.job_id)
+                self._note = stage.note_of(cursor, self.job_id)
+        return self._note
 
     def _make_ready(self, when: Publish) -> dict[str, str]:
         started = time.monotonic()
@@ -156,14 +211,18 @@ class DirectSink:
         self._measure("analyze", started)
         return renames
 
-    def _tidy_up(self) -> None:
+    def _tidy_up(self, note: stage.Note) -> None:
         self.published = True
+        if note.live is not None:
+            merge.tidy_up(self._connections, self.job_id, self.resource_id)
+            return
         publish.drop_retired(self._connections, self.job_id)
         started = time.monotonic()
         self.warnings += publish.index_live(self._connections, self.resource_id, max_wait_s=self._max_wait_s)
-        self._measure("index_behind", started)
-        with self._connections.transaction() as cursor:
-            stage.drop_notes(cursor, self.job_id)
+        self._measure("behind", started)
+        if note.writing.mode is Write.REPLACE:
+            with self._connections.transaction() as cursor:
+                stage.drop_notes(cursor, self.job_id)
 
     def _measure(self, name: str, started: float) -> None:
         self.measured[name] = time.monotonic() - started

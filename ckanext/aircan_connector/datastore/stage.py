@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg2 import sql
 
-from aircan.contract import Field, Part, Type
+from aircan.contract import REPLACE, Field, Part, Type, Write, Writing, Written
 from aircan.errors import JobStopped, LoadFailed, RowsMissing, TooManyColumns, ValueRefused
 
 from . import names, triggers, vector
@@ -31,12 +32,55 @@ _COLUMN_TYPES = {Type.JSON: "nested"}
 _FEED_BYTES = 65_536
 
 
-def begin(cursor: Any, job_id: str, resource_id: str, fields: Sequence[Field]) -> None:
-    """Make an empty stage with these columns, in place of whatever an earlier try of the job left.
+@dataclass(frozen=True)
+class Note:
+    """What a stage is for, kept as the comment of the parts' table.
 
-    A person's own triggers on the old table are put on the stage at once, since they may change rows.
+    Attributes:
+        fields: its columns, in the order of the parts.
+        live: column -> exact type of the table that its rows are merged into, in order; None when the
+            stage takes the table's place.
+        with_vector: whether `_full_text` is filled already while rows arrive.
+    """
+
+    resource: str
+    fields: tuple[Field, ...]
+    writing: Writing = REPLACE
+    live: Mapping[str, str] | None = None
+    with_vector: bool = True
+
+    @property
+    def exact(self) -> dict[str, str]:
+        """Column -> exact type, of the columns whose values go into the table; those that a DELETE ignores are text."""
+        only = self.writing.key if self.writing.mode is Write.DELETE else (self.live or {})
+        return {name: kind for name, kind in (self.live or {}).items() if name in only}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the note as JSON-ready values."""
+        return {
+            "resource": self.resource,
+            "fields": [field.to_dict() for field in self.fields],
+            "writing": self.writing.to_dict(),
+            "live": dict(self.live) if self.live is not None else None,
+            "with_vector": self.with_vector,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Note:
+        """Read what `to_dict` wrote."""
+        fields = tuple(Field.from_dict(field) for field in data["fields"])
+        writing = Writing.from_dict(data["writing"])
+        return cls(data["resource"], fields, writing, data["live"], data["with_vector"])
+
+
+def begin(cursor: Any, job_id: str, note: Note) -> None:
+    """Make an empty stage, in place of whatever an earlier try of the job left.
+
+    A person's own triggers on the old table are put on the stage at once, since they may change rows; those
+    of a table that the rows are merged into do their work there.
     Raises TooManyColumns.
     """
+    fields = note.fields
     if len(fields) > MAX_COLUMNS:
         raise TooManyColumns(columns=len(fields), limit=MAX_COLUMNS)
     drop(cursor, job_id)
@@ -44,19 +88,27 @@ def begin(cursor: Any, job_id: str, resource_id: str, fields: Sequence[Field]) -
         _make_nested(cursor)
     table = names.stage(job_id)
     columns: list[sql.Composable] = [sql.SQL("_id int"), sql.SQL("_full_text tsvector")]
-    columns += [sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(column_type(f))) for f in fields]
+    types = {f.id: column_type(f) for f in fields} | note.exact
+    columns += [sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(types[f.id])) for f in fields]
     cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier("public", table), sql.SQL(", ").join(columns)))
-    note = {"resource": resource_id, "fields": [f.to_dict() for f in fields]}
     cursor.execute(
         sql.SQL(
             "CREATE TABLE {0} (number int PRIMARY KEY, rows bigint NOT NULL, capped int NOT NULL DEFAULT 0, "
             "loaded timestamptz NOT NULL DEFAULT clock_timestamp()); "
             "INSERT INTO {0} (number, rows) VALUES ({1}, 0); COMMENT ON TABLE {0} IS {2}"
-        ).format(_parts(job_id), sql.Literal(_BEGUN), sql.Literal(json.dumps(note)))
+        ).format(_parts(job_id), sql.Literal(_BEGUN), sql.Literal(json.dumps(note.to_dict())))
     )
-    vector.create_function(cursor, names.vector(job_id), fields)
-    vector.attach(cursor, table, names.vector(job_id))
-    triggers.copy(cursor, resource_id, table)
+    if note.with_vector:
+        vector.create_function(cursor, names.vector(job_id), _in_order(note))
+        vector.attach(cursor, table, names.vector(job_id))
+    if note.live is None:
+        triggers.copy(cursor, note.resource, table)
+
+
+def _in_order(note: Note) -> list[Field]:
+    """Return the fields in the order in which the table has them: the places of words follow it."""
+    at = {name: number for number, name in enumerate(note.live or ())}
+    return sorted(note.fields, key=lambda field: at.get(field.id, 0))
 
 
 def column_type(field: Field) -> str:
@@ -82,12 +134,49 @@ def drop_notes(cursor: Any, job_id: str) -> None:
     )
 
 
-def fields_of(cursor: Any, job_id: str) -> list[Field]:
-    """Return the fields with which the stage was begun. Raises LoadFailed when there is no stage."""
+def drop_rows(cursor: Any, job_id: str) -> None:
+    """Drop the stage of rows that are merged, but not the note, which says so to a second run of the job."""
+    cursor.execute(
+        sql.SQL("DROP TABLE IF EXISTS {}; DROP FUNCTION IF EXISTS {} ()").format(
+            sql.Identifier("public", names.stage(job_id)), sql.Identifier("public", names.vector(job_id))
+        )
+    )
+
+
+def note_of(cursor: Any, job_id: str) -> Note:
+    """Return what the stage was begun for. Raises LoadFailed when there is no stage."""
     note = _note(cursor, job_id)
     if note is None:
         raise LoadFailed("there is no stage: begin was not called, or the stage was dropped")
-    return [Field.from_dict(data) for data in note["fields"]]
+    return Note.from_dict(note)
+
+
+def keep_written(cursor: Any, job_id: str, rows: int, written: Written) -> None:
+    """Say, in the transaction that writes the rows, that this is done and what became of them."""
+    note = {**(_note(cursor, job_id) or {}), "written": written.to_dict()}
+    cursor.execute(
+        sql.SQL("INSERT INTO {0} (number, rows) VALUES ({1}, {2}); COMMENT ON TABLE {0} IS {3}").format(
+            _parts(job_id), sql.Literal(PUBLISHED), sql.Literal(rows), sql.Literal(json.dumps(note))
+        )
+    )
+
+
+def is_merged(cursor: Any, job_id: str) -> bool:
+    """Return whether the rows of a job were added to those of a table, which must not happen twice."""
+    note = _note(cursor, job_id)
+    return note is not None and note["writing"]["mode"] != Write.REPLACE.value and was_published(cursor, job_id)
+
+
+def written(cursor: Any, job_id: str) -> Written | None:
+    """Return what became of the rows of a job that are in the table already, None when they are not."""
+    note = _note(cursor, job_id)
+    if note is None:
+        return None
+    cursor.execute(sql.SQL("SELECT rows FROM {} WHERE number = {}").format(_parts(job_id), sql.Literal(PUBLISHED)))
+    found = cursor.fetchone()
+    if found is None:
+        return None
+    return Written.from_dict(note.get("written") or {"total": found[0], "added": found[0]})
 
 
 def resource_of(cursor: Any, job_id: str) -> str | None:
