@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aircan.contract import Type
 from aircan.status import Status
+from tests.aircan import slow_reader
 from tests.aircan.rig import load, loaded
 
 QUIET = settings(
@@ -126,3 +127,94 @@ def test_lines_are_all_accounted_for(body, columns):
     in_rejects = "".join(reject["text"] for reject in rejects)
     for letter in "aé1":
         assert body.count(letter) == in_rows.count(letter) + in_rejects.count(letter)
+
+
+POOLS = [
+    ["0", "1", "-1", "1.50", "0.5", "1.5E-3", "1e-05", "9" * 30, "-7.0"],
+    ["1,5", "12,50", "1,234", "0,123", "1234,567", "7"],
+    ["2024-02-29", "2024-01-31", "0001-01-01", "9999-12-31", "1582-10-10"],
+    ["2024-02-29T10:00", "2024-01-31 23:59:59.123456", "1969-12-31T00:00:00.5"],
+    ["2024-02-29T10:00Z", "2024-01-31 23:59:59+00:00", "2024-01-31T10:00+00"],
+    ["13/01/2024", "1/2/2024", "31/12/1999", "29/02/2024"],
+    ["01/13/2024", "1/2/2024", "12/31/1999"],
+    ["31.12.2024 10:30", "1.2.2024 9:05", "01.01.2000 00:00"],
+    ["1/31/2024 1:05 PM", "12/1/2024 12:00 am"],
+    ["2024/01/31", "2024/1/2"],
+    ["1 May 2024", "31 Jan 2024", "2 feb 1999"],
+    ["January 31, 2024", "May 1, 2024"],
+    ["true", "false"],
+    ["TRUE", "FALSE"],
+]
+ODD = """007 +1 -0 5. .5 1_000 1,000 1e5 0x1f 5% -0,0 1.5e 1e1000 --1 1e-1.5 2023-02-29 0000-01-01 2024-1-1 2024-01-01T24:00
+2016-12-31T23:59:60 2024-01-01T10:00+02:00 10000-01-01 -0044-03-15 2024-W05-1 10:30 31/02/2024 1/2/24 x yes True t
+2024-01-01T10 2024-01-01T10:00:00.1234567 32.1.2024""".split()
+ODD = [*ODD, "1 000", "1/2/2024 10:60", "31 Feb 2024", "1/13/2024 13:00 PM", "1 Mai 2024"]
+NOTHING = ["NA", "", " ", "-", "null", "NaN"]
+COLUMN = st.sampled_from(POOLS).flatmap(
+    lambda pool: st.lists(
+        st.sampled_from(pool * 6 + NOTHING + [f" {pool[0]}", f"{pool[-1]}\t"]) | st.sampled_from(pool * 8 + ODD),
+        min_size=8,
+        max_size=8,
+    )
+)
+RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "decimal_comma": st.booleans(),
+        "date_order": st.sampled_from(["dmy", "mdy", "ymd"]),
+        "null_words": st.sampled_from([[], ["NA"], ["x", "1", "true"]]),
+        "strip": st.booleans(),
+    },
+)
+KINDS = st.sampled_from([None, None, "numeric", "date", "timestamp", "bool", "text"])
+
+
+@settings(QUIET, max_examples=150)
+@given(st.lists(st.tuples(COLUMN, KINDS), min_size=1, max_size=8), RULES, st.sampled_from([",", ";", "\t"]))
+def test_types_values_and_rejects_are_those_of_the_slow_reader(columns, rules, delimiter):
+    """Columns of nearly one type, blanks, null words and odd values: another hand decides the same."""
+    rows = [list(row) for row in zip(*(column for column, _ in columns), strict=True)]
+    data = written(rows, delimiter=delimiter)
+    kinds = {i: kind for i, (_, kind) in enumerate(columns) if kind}
+    params = {"delimiter": delimiter, "header_line": 1, "header_rows": 1, **rules}
+    final, sink, told = load(data, params, {f"h{i}": Type(kind) for i, kind in kinds.items()})
+    slow = slow_reader.read(data, encoding="utf-8", delimiter=delimiter, params=params, types=kinds)
+    assert slow.rejects == [[reject["line"], reject["code"]] for reject in told.merged("rejects")]
+    if final.status is Status.FAILED:
+        assert (final.error["code"], slow.rows) == ("rows_refused", [])
+        return
+    found = [field["type"] for field in final.result["fields"]]
+    assert slow.kinds == found
+    assert slow.rows == [
+        [slow_reader.value_of(k, cell) for k, cell in zip(found, row, strict=True)] for row in sink.rows
+    ]
+
+
+@QUIET
+@given(MANGLE, st.sampled_from([1, 2, 3]), st.sampled_from([",", ";", "^"]))
+def test_records_of_mangled_text_are_those_of_the_slow_reader(body, columns, delimiter):
+    """Rows in the file are rows loaded and rows rejected, counted and judged by another reader too."""
+    data = (delimiter.join(f"h{i}" for i in range(columns)) + "\n" + body.replace(",", delimiter)).encode()
+    types = dict.fromkeys(range(columns), "text")
+    params = {"delimiter": delimiter, "header_line": 1, "header_rows": 1, "encoding": "utf-8"}
+    final, sink, told = load(data, params, {f"h{i}": Type.TEXT for i in types})
+    slow = slow_reader.read(data, encoding="utf-8", delimiter=delimiter, params=params, types=types)
+    assert slow.rejects == [[reject["line"], reject["code"]] for reject in told.merged("rejects")]
+    assert slow.rows == ([] if final.status is Status.FAILED else sink.rows)
+    if final.status is Status.DONE:
+        assert final.result["rows"] + final.result["rejected"] == len(slow.rows) + len(slow.rejects)
+
+
+@QUIET
+@given(st.binary(max_size=300), st.integers(0, 300), st.integers(0, 40))
+def test_records_of_damaged_bytes_are_those_of_the_slow_reader(noise, at, cut):
+    base = 'a,b,c\n1,"x\ny",2024-01-01\n2,é,\n,"",\n'.encode() * 6
+    data = base[:at] + noise + base[at + cut :]
+    params = {"delimiter": ",", "header_line": 1, "header_rows": 1, "encoding": "utf-8"}
+    if not data.startswith(b"a,b,c\n"):
+        data = b"a,b,c\n" + data
+    types = dict.fromkeys(range(3), "text")
+    final, sink, told = load(data, params, {name: Type.TEXT for name in "abc"})
+    slow = slow_reader.read(data, encoding="utf-8", delimiter=",", params=params, types=types)
+    assert slow.rejects == [[reject["line"], reject["code"]] for reject in told.merged("rejects")]
+    assert slow.rows == ([] if final.status is Status.FAILED else sink.rows)
