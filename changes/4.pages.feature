@@ -1,2 +1,4 @@
 What cannot be found out in a file can be set once and is kept with it (sheet, header, delimiter, encoding, dates, write mode and more): the page
 *Settings of this file*, the actions `aircan_settings_show` and `aircan_settings_update`, and `ckan aircan settings`.
+The bar of a run covers all of it, the index included, never goes back and is full only at the end; each step, the index too, says how long it
+still takes: on the page, in `aircan_job_show` and in `aircan run`.

@@ -140,7 +140,7 @@ SECTIONS: tuple[tuple[str, tuple[Ask, ...]], ...] = (
 ASKS = {ask.name: ask for _, asks in SECTIONS for ask in asks}
 
 
-_CHOICES = {"sheet": "sheets", "member": "members", "key": "columns"}
+_CHOICES = {"sheet": "sheets", "member": "members", "records": "lists", "key": "columns"}
 """Parameter -> the fact that lists what there is to choose from."""
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "aircan_duration",
     "aircan_error",
     "aircan_is_active",
+    "aircan_left",
     "aircan_level",
     "aircan_mark",
     "aircan_message",
@@ -153,10 +154,18 @@ def aircan_refused(rows: int | None) -> str:
 
 
 def aircan_progress(job: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return {"percent", "rows", "remaining_s"} of a run that works, each None when not known; else None."""
+    """Return {"percent", "rows", "remaining_s", "phase", "share"} of a run that works, each None when not known.
+
+    `percent` is of the whole run, `share` (per cent, too) and `remaining_s` are of its phase. A factory that tells
+    bytes alone has one phase. None for a run that does not work.
+    """
     if job["status"] != Status.RUNNING.value:
         return None
     told = job["info"].get("progress") or {}
+    if told.get("phase") and told.get("percent") is not None:
+        share = int((told.get("share") or 0) * 100) or None
+        known = {"percent": told["percent"], "phase": told["phase"], "share": share, "remaining_s": _left(job, told)}
+        return {**known, "rows": told.get("rows")}
     done, total = told.get("bytes"), told.get("total_bytes")
     share = min(done / total, 1.0) if done is not None and total else None
     elapsed = aircan_seconds(_began(job), None)
@@ -164,7 +173,14 @@ def aircan_progress(job: Mapping[str, Any]) -> dict[str, Any] | None:
     if share and 0.03 < share < 1 and elapsed and elapsed > 2:
         remaining = elapsed * (1 - share) / share
     percent = int(share * 100) if share is not None and share < 1 else None
-    return {"percent": percent, "rows": told.get("rows"), "remaining_s": remaining}
+    return {"percent": percent, "rows": told.get("rows"), "remaining_s": remaining, "phase": None, "share": None}
+
+
+def _left(job: Mapping[str, Any], told: Mapping[str, Any]) -> float | None:
+    """Return the seconds that were told as left of a phase, less those since then; 1 at least."""
+    if not told.get("eta_s"):
+        return None
+    return max(float(told["eta_s"]) - (aircan_seconds(job.get("last_report"), None) or 0), 1.0)
 
 
 def _began(job: Mapping[str, Any]) -> str | None:
@@ -185,10 +201,18 @@ def aircan_summary(job: Mapping[str, Any]) -> str:
         return _joined(aircan_rows(result.get("rows")), aircan_refused(result.get("rejected")))
     if progress := aircan_progress(job):
         percent = aircan_percent(progress["percent"])
-        remaining = progress["remaining_s"]
-        left = tk._("about {time} left").format(time=aircan_duration(max(round(remaining), 1))) if remaining else ""
-        return _joined(percent or aircan_rows(progress["rows"]), left)
+        phase = aircan_task(progress["phase"]) if progress["phase"] else ""
+        return _joined(percent or aircan_rows(progress["rows"]), phase, aircan_left(progress))
     return tk._("waits to be taken up") if status == Status.WAITING.value else ""
+
+
+def aircan_left(progress: Mapping[str, Any]) -> str:
+    """Return how long a run, or the phase that it is in, still takes: "about 20 s left"; "" when not known."""
+    if not progress["remaining_s"]:
+        return ""
+    time = aircan_duration(max(round(progress["remaining_s"]), 1))
+    words = tk._("about {time} left in this step") if progress["phase"] else tk._("about {time} left")
+    return str(words.format(time=time))
 
 
 def aircan_percent(percent: int | None) -> str:

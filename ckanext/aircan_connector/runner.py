@@ -14,7 +14,7 @@ import ckantoolkit as tk
 from sqlalchemy.exc import SQLAlchemyError
 
 from aircan.contract import Order, Publish, Report, Written
-from aircan.errors import AircanError, FactoryUnavailable, JobStopped, MetadataUnsaved, TookTooLong
+from aircan.errors import AircanError, FactoryUnavailable, JobStopped, LoadFailed, MetadataUnsaved, TookTooLong
 from aircan.keys import run_token
 from aircan.ports import Tell
 from aircan.run import run
@@ -23,6 +23,7 @@ from aircan.status import ACTIVE, Status
 from . import config, factories, interfaces, jobs, orders, reconcile, uploads
 from .datastore import flag
 from .datastore.sink import DirectSink
+from .datastore.watch import IndexWatch
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ def carry_out(order: Order) -> None:
     """Carry an order out in this process and report through the callback action."""
     tell = _tell(order.job_id)
     sink = _Sink(order, tell)
-    watcher = _Watcher(order.job_id, sink.interrupt, time.monotonic() + config.time_limit_s())
+    index = IndexWatch(order.job_id, order.resource.id)
+    watcher = _Watcher(order.job_id, sink.interrupt, index.look, time.monotonic() + config.time_limit_s())
     watcher.start()
     try:
         with tempfile.TemporaryDirectory(prefix="aircan-", dir=config.load_folder()) as folder:
@@ -85,6 +87,7 @@ def carry_out(order: Order) -> None:
             sink.forget()
     finally:
         watcher.end()
+        index.close()
         sink.close()
     if watcher.overdue:
         jobs.fail(order.job_id, TookTooLong(limit_s=config.time_limit_s()))
@@ -122,18 +125,27 @@ class _Sink(DirectSink):
             flag.mark_active(self._resource_id)
             flag.default_views(self._resource_id)
         except Exception as exc:
+            if not self.may_run_again:
+                log.exception("CKAN was not told of the rows of job %s", self._job_id)
+                self._tell(Report(Status.RUNNING, result={"warnings": [{"code": "metadata_unsaved"}]}))
+                return written
             raise MetadataUnsaved(f"{type(exc).__name__}: {exc}") from exc
         return written
 
 
 class _Watcher(threading.Thread):
-    """Looks every second whether the job is still to be worked on, and gives signs of life."""
+    """Looks every second whether the job is still to be worked on, and gives signs of life.
 
-    def __init__(self, job_id: str, interrupt: Callable[[], None], deadline: float) -> None:
+    While the table is published it also tells how far its index is; the run itself waits for PostgreSQL then.
+    """
+
+    def __init__(
+        self, job_id: str, interrupt: Callable[[], None], index: Callable[[], dict[str, Any] | None], deadline: float
+    ) -> None:
         super().__init__(name=f"aircan-watch-{job_id}", daemon=True)
         self.stopped = threading.Event()
         self.overdue = False
-        self._job_id, self._interrupt, self._deadline = job_id, interrupt, deadline
+        self._job_id, self._interrupt, self._index, self._deadline = job_id, interrupt, index, deadline
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -143,9 +155,10 @@ class _Watcher(threading.Thread):
             try:
                 job = jobs.get(self._job_id)
                 active = job is not None and Status(job["status"]) in ACTIVE
-                if active and time.monotonic() >= beat:
+                built = self._look(job) if job and active else None
+                if active and (built or time.monotonic() >= beat):
                     beat = time.monotonic() + HEARTBEAT_S
-                    jobs.report(self._job_id, Report(Status.RUNNING))
+                    jobs.report(self._job_id, Report(Status.RUNNING, progress=built or {}))
             except SQLAlchemyError as exc:
                 log.warning("The watcher of job %s has no database: %s", self._job_id, type(exc).__name__)
                 continue
@@ -154,6 +167,16 @@ class _Watcher(threading.Thread):
                 self.stopped.set()
                 self._interrupt()
                 return
+
+    def _look(self, job: dict[str, Any]) -> dict[str, Any] | None:
+        tasks = {task["id"]: task["status"] for task in job["info"].get("tasks") or []}
+        if tasks.get("publish") != Status.RUNNING.value:
+            return None
+        try:
+            return self._index()
+        except LoadFailed as exc:
+            log.warning("How far the index of job %s is cannot be seen: %s", self._job_id, type(exc).__name__)
+            return None
 
     def end(self) -> None:
         """Stop watching and wait for the thread."""

@@ -31,6 +31,7 @@ TASKS: dict[str, str] = {
     "convert": N_("Convert the rows"),
     "load": N_("Load the rows"),
     "publish": N_("Publish the table"),
+    "index": N_("Build the index for searching"),
 }
 
 LEVELS: dict[str, str] = {"info": N_("note"), "warning": N_("warning"), "error": N_("error"), "debug": N_("detail")}
@@ -55,8 +56,10 @@ REASONS: dict[str, str] = {
     "layout_proven": N_("One way of writing fits every value; %(value)s in line %(line)s shows which part is the day."),
     "json": N_("Every value is JSON."),
     "person": N_("Chosen in the data dictionary."),
+    "table": N_("The type that the column has in the table."),
     "blank": N_("Every cell is empty."),
     "null_words_only": N_("The only values are words for nothing, first %(value)s in line %(line)s."),
+    "nested": N_("All values are lists or objects."),
     "words": N_("There are words, such as %(value)s in line %(line)s."),
     "leading_zero": N_("A number would lose the zeros at the start: %(value)s in line %(line)s (%(count)s in all)."),
     "minus_zero": N_("A number would lose the sign: %(value)s in line %(line)s (%(count)s in all)."),
@@ -104,6 +107,29 @@ WARNINGS: dict[str, str] = {
     ),
     "two_header_rows": N_("The header was found to have two rows, from line %(line)s; they were joined."),
     "no_rows": N_("The file has a header and no rows."),
+    "bare_words": N_("NaN and Infinity, which JSON does not know, were read as these words (records: %(count)s)."),
+    "members_left_out": N_("Members of features that are no properties were left out: %(names)s."),
+    "crs": N_("The geometries are not in longitude and latitude but in %(crs)s; they were kept as they are."),
+    "format_mismatch": N_("The file was said to be %(declared)s, but it is %(found)s; it was read as what it is."),
+    "type_changed": N_("The type of the column %(field)s was: %(old)s. Now it is: %(new)s."),
+    "type_changed_line": N_(
+        "The type of the column %(field)s was: %(old)s. Now it is: %(new)s. The reason: %(value)s in line %(line)s."
+    ),
+    "columns_added": N_("Columns that are new in the table: %(fields)s."),
+    "columns_removed": N_("Columns that are no longer in the table, nor in its data dictionary: %(fields)s."),
+    "column_renamed": N_(
+        "Was the column %(old)s renamed to %(new)s? If so, copy what its data dictionary said: it did not come along."
+    ),
+    "columns_reordered": N_("The columns stand in another order than before."),
+    "columns_left_empty": N_("Columns of the table that the file does not have are empty in the new rows: %(fields)s."),
+    "columns_kept": N_(
+        "Columns of the table that the file does not have kept their values, and are empty in new rows: %(fields)s."
+    ),
+    "columns_ignored": N_("Only the key counts when rows are deleted; these columns were ignored: %(fields)s."),
+    "metadata_unsaved": N_(
+        "The new rows are in the table, but the pages of the dataset could not be told of it. Do not run again: "
+        "the rows would be added twice."
+    ),
     "renamed": N_("The column %(label)s is called %(field)s in the table."),
     "null_words": N_(
         "In the column %(field)s words for nothing became empty cells: %(value)s in line %(line)s (%(count)s in all)."
@@ -118,6 +144,12 @@ REJECTS: dict[str, str] = {
     "nul": N_("There is a NUL character."),
     "encoding": N_("Some characters are not valid in the encoding of the file."),
     "size": N_("The row is longer than %(limit_bytes)s bytes."),
+    "key_again": N_("The key %(value)s is in line %(first_line)s already."),
+    "key_missing": N_("The key is empty."),
+    "json": N_("The record is not valid JSON: %(reason)s."),
+    "shape": N_("The record is %(found)s, unlike the first: %(wanted)s."),
+    "key_twice": N_("The key %(key)s is in the record twice."),
+    "depth": N_("The record is %(levels)s levels deep; at most %(limit)s are read."),
 }
 """Why a row was refused, by the code of a `Reject`."""
 
@@ -134,6 +166,7 @@ MESSAGES: tuple[str, ...] = (
     N_("%(rows)s rows, %(rejected)s rejected, %(columns)s columns; %(facts)s."),
     N_("%(rows)s rows in %(parts)s parts."),
     N_("The table holds %(rows)s rows."),
+    N_("%(added)s rows added, %(changed)s changed, %(deleted)s deleted; the table holds %(rows)s rows."),
     N_("Done: %(rows)s rows."),
 )
 """Log lines that are kept in English with a job, as templates that find their facts again."""
@@ -146,6 +179,14 @@ FACTS: tuple[str, ...] = (
     N_("longer than %(limit_bytes)s bytes"),
     N_("%(value)s in column %(field)s is not of type %(type)s"),
     N_("the line is longer than %(limit_bytes)s bytes"),
+    N_("the key %(value)s is in line %(first_line)s and again in line %(line)s"),
+    N_("the key is empty in line %(line)s"),
+    N_("the table holds %(value)s %(times)s times"),
+    N_("%(field)s from %(old)s to %(new)s because of %(value)s in line %(line)s"),
+    N_("%(field)s from %(old)s to %(new)s"),
+    N_("the file has no such column"),
+    N_("the table has no such column"),
+    N_("its values are nested"),
     N_("the header is no record, often a quote is not closed"),
 )
 """Pieces of English that the library puts into an error's facts `first` and `reason`."""
@@ -185,12 +226,19 @@ def delimiter(character: str) -> str:
     return tk._(DELIMITERS[character]) if character in DELIMITERS else character
 
 
+_TYPES_BY_CODE = {"type_changed": ("old", "new")}
+"""Code -> its facts, besides "type", that are types."""
+
+
 def by_code(menu: Mapping[str, str], said: Mapping[str, Any]) -> str:
     """Return the sentence for {"code", facts}; the facts may be beside the code or under "facts"."""
     code = str(said.get("code") or "")
     facts = {**said, **(said.get("facts") or {})}
-    if "type" in facts:
-        facts["type"] = tk._(TYPES.get(str(facts["type"]), str(facts["type"])))
+    for name in ("type", *_TYPES_BY_CODE.get(code, ())):
+        if name in facts:
+            facts[name] = tk._(TYPES.get(str(facts[name]), str(facts[name])))
+    if facts.get("line") and f"{code}_line" in menu:
+        code += "_line"
     return fill(menu[code], facts) if code in menu else code
 
 

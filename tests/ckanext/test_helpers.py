@@ -164,6 +164,24 @@ def test_progress_counts_bytes_and_estimates_what_remains():
     assert 9 <= told["remaining_s"] <= 12
 
 
+def test_progress_by_phases():
+    told = {"phase": "index", "share": 0.52, "percent": 75, "eta_s": 90, "rows": 7, "bytes": 9, "total_bytes": 9}
+    since = (datetime.now(timezone.utc) - timedelta(seconds=4)).isoformat()
+    running = {**job(progress=told), "last_report": since}
+    seen = helpers.aircan_progress(running)
+    assert (seen["percent"], seen["phase"], seen["share"], seen["rows"]) == (75, "index", 52, 7)
+    assert 84 <= seen["remaining_s"] <= 87
+    assert helpers.aircan_summary(running) == "75 %, Build the index for searching, about 1 min 26 s left in this step"
+
+
+def test_a_phase_whose_end_nobody_knows():
+    running = job(progress={"phase": "infer", "share": 0.0, "percent": 8, "eta_s": None})
+    assert helpers.aircan_progress(running)["remaining_s"] is None
+    assert helpers.aircan_summary(running) == "8 %, Decide the types"
+    late = {**job(progress={"phase": "load", "share": 0.9, "percent": 40, "eta_s": 3}), "last_report": job()["started"]}
+    assert helpers.aircan_progress(late)["remaining_s"] == 1
+
+
 def test_progress_that_is_not_known_is_not_made_up():
     full, odd = {"bytes": 100, "total_bytes": 100}, {"bytes": 1, "total_bytes": 0}
     for progress in ({}, {"rows": 5}, full, odd, {"bytes": 1}):

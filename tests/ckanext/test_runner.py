@@ -374,3 +374,29 @@ class TestOtherExtensions:
         resource = upload(ckan_factories.Dataset()["id"], CSV)["id"]
         queue()
         assert newest(resource)["status"] == "DONE"
+
+
+def test_a_run_says_how_far_it_is_up_to_the_index(upload, queue, monkeypatch):
+    """Every report of the run, and of the watcher beside it: a bar that never goes back and is never full too early."""
+    told = []
+
+    def report(job_id, said):
+        if said.progress:
+            told.append(said.progress)
+        return really(job_id, said)
+
+    really = jobs.report
+    monkeypatch.setattr(jobs, "report", report)
+    monkeypatch.setattr(runner, "WATCH_S", 0.1)
+    rows = "".join(f"{n},town {n % 5000} {n * 7919 % 100003:x}\n" for n in range(60_000))
+    resource = upload(ckan_factories.Dataset()["id"], ("id,name\n" + rows).encode())["id"]
+    queue()
+    assert newest(resource)["status"] == "DONE"
+    percents = [progress["percent"] for progress in told]
+    assert percents == sorted(percents)
+    assert percents[-1] <= 99
+    phases = list(dict.fromkeys(progress["phase"] for progress in told))
+    assert phases == ["fetch", "sniff", "infer", "load", "publish", "index"]
+    assert any(0 < progress["share"] < 1 for progress in told if progress["phase"] == "index")
+    events = helpers.call_action("aircan_job_events", id=newest(resource)["id"])
+    assert not [event for event in events if "late" in event["message"]]

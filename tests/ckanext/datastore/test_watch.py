@@ -1,0 +1,106 @@
+"""How far an index build is, as PostgreSQL says while it goes on."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+from psycopg2 import sql
+
+from ckanext.aircan_connector.datastore import dress, indexes, names
+from ckanext.aircan_connector.datastore.connect import Connections
+from ckanext.aircan_connector.datastore.watch import IndexWatch
+
+JOB = "6a0f5d2c-7c1b-4e57-9d5f-0d8f2a7f3b11"
+ROWS = 80_000
+"""An index over so many rows takes about a second: long enough to be seen."""
+
+
+@pytest.fixture
+def table(query):
+    """Make a table with a filled vector, under a name."""
+
+    def make(name: str) -> str:
+        query(f'CREATE TABLE public."{name}" (_id int, _full_text tsvector, a text)')
+        query(
+            f"INSERT INTO public.\"{name}\" SELECT n, to_tsvector('english', md5(n::text) || ' town ' || n % 5000), "
+            f"'town ' || n % 5000 FROM generate_series(1, {ROWS}) n"
+        )
+        return name
+
+    return make
+
+
+@pytest.fixture
+def building():
+    """Do something on a connection of the job in a thread, and return all that the watch sees meanwhile."""
+    connections, failed = Connections(f"aircan {JOB}"), []
+
+    def run(resource_id, work):
+        def build() -> None:
+            try:
+                with connections.transaction() as cursor:
+                    work(cursor)
+            except Exception as exc:  # noqa: BLE001 - looked at below, in the thread of the test
+                failed.append(exc)
+
+        watch, seen = IndexWatch(JOB, resource_id), []
+        thread = threading.Thread(target=build)
+        thread.start()
+        while thread.is_alive():
+            seen.append(watch.look())
+        after = watch.look()
+        watch.close()
+        assert (failed, after) == ([], None)
+        return [told for told in seen if told]
+
+    yield run
+    connections.close()
+
+
+def check(seen):
+    assert {told["phase"] for told in seen} == {"index"}
+    shares = [told["share"] for told in seen]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 3
+    assert 0 <= shares[0] < 0.5 < shares[-1] <= 1
+    assert all(50 <= told["percent"] <= 99 for told in seen)
+
+
+def test_behind_a_published_table(table, building):
+    resource_id = table(str(uuid.uuid4()))
+
+    def work(cursor):
+        for index in indexes.missing(cursor, resource_id):
+            indexes.build(cursor, resource_id, index, index.name)
+
+    check(building(resource_id, work))
+
+
+def test_on_a_hidden_table(table, building):
+    resource_id = str(uuid.uuid4())
+    table(names.stage(JOB))
+    check(building(resource_id, lambda cursor: dress.index(cursor, JOB, resource_id)))
+
+
+@pytest.mark.ckan_config("ckan.datastore.default_fts_index_field_types", "text")
+def test_several_indexes_are_one_phase(table, building):
+    resource_id = table(str(uuid.uuid4()))
+
+    def work(cursor):
+        assert len(indexes.missing(cursor, resource_id)) == 2
+        for index in indexes.missing(cursor, resource_id):
+            indexes.build(cursor, resource_id, index, index.name)
+
+    seen = building(resource_id, work)
+    check(seen)
+    assert any(told["share"] < 0.5 for told in seen)
+
+
+def test_an_index_of_other_people_is_not_ours(table, building, query):
+    resource_id = table(str(uuid.uuid4()))
+    command = sql.SQL("CREATE INDEX {} ON {} (a)").format(
+        sql.Identifier("mine"), sql.Identifier("public", resource_id)
+    )
+    assert building(resource_id, lambda cursor: cursor.execute(command)) == []
