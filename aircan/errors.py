@@ -197,10 +197,7 @@ class PageIsSignIn(FileIsHtml):
 
     code = "page_is_sign_in"
     sentence = N_("Instead of data there is a sign-in page: %(title)s.")
-    advice = N_(
-        "The file is not public. Use an address that works in a private browser window without signing in, "
-        "or upload the file itself."
-    )
+    advice = N_("Use an address that works in a private browser window without signing in, or upload the file itself.")
 
 
 class PageIsNotFound(FileIsHtml):

@@ -108,6 +108,10 @@ EXPLAINED = {
     "nul": "a NUL character",
     "encoding": "bytes that are not valid UTF-8",
     "size": "longer than %(limit_bytes)s bytes",
+    "json": "not valid JSON: %(reason)s",
+    "shape": "%(found)s instead of %(wanted)s",
+    "key_twice": "the key %(key)s is there twice",
+    "depth": "%(levels)s levels deep; %(limit)s are read",
     "value": "%(value)s in column %(field)s is not of type %(type)s",
 }
 """Reject code -> what is wrong, in English; takes the reject's facts, its field and its value."""

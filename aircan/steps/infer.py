@@ -68,6 +68,7 @@ class _Case:
     null_words: int = 0
     misfits: tuple[int, ...] = ()
     proofs: tuple[int, ...] = ()
+    nested: bool = False
 
     @property
     def v(self) -> str:
@@ -91,10 +92,7 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], rules: Rul
     """
     fields = names.fields(table.labels)
     sample = _sample(table, engine, len(fields), rules)
-    cases = [
-        _Case(i, field, types.get(field.id), rules, _possible(field, types, table, rules, [row[i] for row in sample]))
-        for i, field in enumerate(fields)
-    ]
+    cases = [_case(i, field, types, table, rules, [row[i] for row in sample]) for i, field in enumerate(fields)]
     for some in _batches(cases):
         _count(some, table, engine)
     columns = [_decide(case, table.rows) for case in cases]
@@ -151,6 +149,20 @@ def _batches(cases: Sequence[_Case]) -> Iterator[list[_Case]]:
         yield batch
 
 
+def _case(
+    index: int,
+    field: Field,
+    types: Mapping[str, Type],
+    table: Table,
+    rules: Rules,
+    sample: Sequence[str | None],
+) -> _Case:
+    person = types.get(field.id)
+    nested = index in table.nested and person in (None, Type.JSON)
+    readings = [] if nested else _possible(field, types, table, rules, sample)
+    return _Case(index, field, person, rules, readings, nested=nested)
+
+
 def _possible(
     field: Field, types: Mapping[str, Type], table: Table, rules: Rules, sample: Sequence[str | None]
 ) -> list[Reading]:
@@ -187,6 +199,8 @@ def _count(cases: Sequence[_Case], table: Table, engine: Engine) -> None:
 
 
 def _decide(case: _Case, rows: int) -> Column:
+    if case.nested:
+        return Column(replace(case.field, type=Type.JSON, reason={"code": "person" if case.person else "nested"}))
     if case.person:
         return _persons(case)
     real = case.real(rows)

@@ -78,6 +78,14 @@ def detect(path: Path, *, wanted: str = "", stop: Stop) -> Encoding:
     return Encoding("latin-1" if undefined else "cp1252", 0, "fallback")
 
 
+def begin(head: bytes) -> bytes:
+    """Return the first bytes of a file as UTF-8 without a mark, as far as a mark or zeros tell the encoding."""
+    name, skip = next(((name, len(mark)) for mark, name in MARKS if head.startswith(mark)), (_zeros(head[:4096]), 0))
+    if not name or name == "utf-8":
+        return head[skip:]
+    return head[skip:].decode(name, "replace").encode("utf-8", "replace")
+
+
 def _ordered(wanted: str, marked: Encoding | None, path: Path, stop: Stop) -> Encoding:
     try:
         name = codecs.lookup(wanted).name

@@ -62,3 +62,26 @@ def relation(path: Path, columns: int, longest_bytes: int, delimiter: str = ",")
         f"delim='{quoted_delimiter}', quote='\"', escape='\"', nullstr='', allow_quoted_nulls=false, "
         f"null_padding=false, new_line='\\n', max_line_size={buffer // 2}, buffer_size={buffer})"
     )
+
+
+def pad(path: Path, stretches: Sequence[tuple[int, int]], columns: int) -> None:
+    """Give every record of a normal form with commas the cells of all columns; the new ones are NULL.
+
+    Args:
+        path: rewritten through a file beside it.
+        stretches: byte at which a stretch of records ends -> cells that each of them has.
+        columns: cells that each will have.
+    """
+    target = path.with_name(path.name + ".padded")
+    with open(path, "rb") as source, open(target, "wb") as out:
+        begin(out, columns)
+        source.readline()
+        for end, cells in stretches:
+            inside = False
+            while left := end - source.tell():
+                pieces = source.read(min(left, BUFFER_BYTES)).split(b'"')
+                for index in range(1 if inside else 0, len(pieces), 2):
+                    pieces[index] = pieces[index].replace(b"\n", b"," * (columns - cells) + b"\n")
+                inside ^= len(pieces) % 2 == 0
+                out.write(b'"'.join(pieces))
+    target.replace(path)

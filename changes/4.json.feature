@@ -1,0 +1,1 @@
+JSON is read too: lists of objects or of lists, wrapped or not, JSON lines, GeoJSON, and tables that pandas or R write column by column; numbers keep every digit, nested values become JSON columns, and one bad record is one reject.
