@@ -25,8 +25,9 @@ _EXPONENT = rf"-?{_INTEGER}(\.[0-9]+[eE][+-]?|[eE][+-])[0-9]{{1,3}}"
 _NUMBER = f"{PLAIN}|{_EXPONENT}"
 _MINUS_ZERO = r"-0(\.0+)?([eE].*)?"
 COMMA = f"-?{_INTEGER}(,[0-9]+)?"
-_COMMA_MINUS_ZERO = "-0(,0+)?"
-_COMMA_PROOF = "-?(0,[0-9]+|[0-9]{4,},[0-9]+|[0-9]+,([0-9]{1,2}|[0-9]{4,}))"
+_COMMA_NUMBER = rf"{COMMA}|-?{_INTEGER}(,[0-9]+[eE][+-]?|[eE][+-])[0-9]{{1,3}}"
+_COMMA_MINUS_ZERO = "-0(,0+)?([eE].*)?"
+_COMMA_PROOF = "-?(0,[0-9]+|[0-9]{4,},[0-9]+|[0-9]+,([0-9]{1,2}|[0-9]{4,}))([eE].*)?"
 _ANY_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 
 _ANY_COMMA_NUMBER = "[+-]?([0-9]+,?[0-9]*|,[0-9]+)"
@@ -107,7 +108,7 @@ NUMERIC = Reading("number", Type.NUMERIC, _NUMBER, _NOT_MINUS_ZERO)
 DECIMAL_COMMA = Reading(
     "decimal_comma",
     Type.NUMERIC,
-    COMMA,
+    _COMMA_NUMBER,
     f"NOT regexp_full_match({{v}}, '{_COMMA_MINUS_ZERO}') AND length({{v}}) <= {NUMERIC_CHARS}",
     proof=_COMMA_PROOF,
     value="replace({v}, ',', '.')",
@@ -151,7 +152,8 @@ def _days() -> Iterator[tuple[str, str, str, str]]:
     for word, name in ((_SHORT, "%b"), (_LONG, "%B")):
         for mark in (" ", "-"):
             yield f"%d{mark}{name}{mark}%Y", f"{_DAY}{mark}{word}{mark}{_YEAR}", "", ""
-        yield f"{name} %d, %Y", f"{word} {_DAY}, {_YEAR}", "", ""
+        for comma in (",", ""):
+            yield f"{name} %d{comma} %Y", f"{word} {_DAY}{comma} {_YEAR}", "", ""
 
 
 def layouts(order: str = "") -> list[Reading]:

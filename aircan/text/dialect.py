@@ -21,7 +21,7 @@ HEAD_RECORDS = 1000
 """Records that are looked at."""
 
 _SEP_LINE = re.compile(rb'("?)sep=([^\r\n"]|\t)\1(\r\n|\n|\r)', re.IGNORECASE)
-_TIME = re.compile(r"\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?\s*|.*://.*")
+_TIME = re.compile(r"\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?\s*|.*(://|: ).*")
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _rare(head: bytes, whole: bool, line: int, frame: Frame) -> Dialect | None:
             continue
         filled = [r for r in first.records if not first.is_blank(r)]
         texts = [r.raw.decode(errors="replace") for r in filled]
-        prose = delimiter == ":" and (len(found.labels) < 3 or any(": " in text for text in texts))
-        if len(filled) >= 3 and not prose and not any(map(_TIME.fullmatch, texts)):
+        no_table = delimiter == ":" and (len(found.labels) < 3 or any(map(_TIME.fullmatch, texts)))
+        if len(filled) >= 3 and not no_table:
             return replace(found, rare=True)
     return None

@@ -155,7 +155,7 @@ def digits(text, least=1, most=10**9):
 
 def number(text, mark="."):
     mantissa, letter, exponent = text.removeprefix("-"), "", ""
-    if mark == "." and "e" in text.lower():
+    if "e" in text.lower():
         letter = "e" if "e" in text else "E"
         mantissa, _, exponent = mantissa.partition(letter)
     whole, point, fraction = mantissa.partition(mark)
@@ -179,7 +179,7 @@ def comma_number(text):
 
 
 def proves_comma(text):
-    whole, comma, fraction = text.removeprefix("-").partition(",")
+    whole, comma, fraction = text.removeprefix("-").lower().partition("e")[0].partition(",")
     return bool(comma) and (len(fraction) != 3 or whole == "0" or len(whole) > 3)
 
 
@@ -264,7 +264,7 @@ def layouts():
     days = [("dmy", f"%d{m}%m{m}%Y") for m in "/.-"] + [("mdy", f"%m{m}%d{m}%Y") for m in "/.-"]
     days += [("ymd", f"%Y{m}%m{m}%d") for m in "/."]
     days += [("", f"%d{m}{month}{m}%Y") for m in " -" for month in ("%b", "%B")]
-    days += [("", f"{month} %d, %Y") for month in ("%b", "%B")]
+    days += [("", f"{month} %d{comma} %Y") for month in ("%b", "%B") for comma in (",", "")]
     for (order, day), clock in itertools.product(days, clocks):
         yield order, day + clock, bool(clock)
 
@@ -275,7 +275,7 @@ def by_layout(layout, timed):
         years = [word for word in words if digits(word, 4, 4)]
         if len(years) != 1 or not text.isascii() or "  " in text or text != text.strip() or years == ["0000"]:
             raise ValueError
-        if timed and len(layout.split(" ")) != len(text.split(" ")):
+        if len(layout.split(" ")) != len(text.split(" ")):
             raise ValueError
         value = datetime.strptime(text, layout)
         return value if timed else value.date()
@@ -404,4 +404,4 @@ def value_of(kind, text):
         return date.fromisoformat(text)
     if kind == "json":
         return strict_json(text)
-    return iso_timestamp(text)
+    return iso_timestamp_or_date(text)
