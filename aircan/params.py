@@ -16,6 +16,9 @@ from aircan.errors import N_
 WRITES = ("replace", "append", "upsert", "delete")
 """What `write` may be."""
 
+KEYED = ("upsert", "delete")
+"""What needs a `key`."""
+
 TYPE_CHANGES = ("adopt", "fail")
 """What `on_type_change` may be."""
 
@@ -115,6 +118,11 @@ MENU: dict[str, Param] = {
 def wrong(params: Mapping[str, Any]) -> dict[str, str]:
     """Return name -> `must_be` of the parameters whose value cannot be used; unknown names are not looked at."""
     return {name: MENU[name].must_be for name, value in params.items() if name in MENU and not MENU[name].good(value)}
+
+
+def lacks_key(params: Mapping[str, Any]) -> bool:
+    """Return whether rows are to be found by a key, and none is given."""
+    return params.get("write") in KEYED and not params.get("key")
 
 
 def unknown(params: Mapping[str, Any]) -> list[str]:

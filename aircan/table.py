@@ -113,6 +113,8 @@ EXPLAINED = {
     "key_twice": "the key %(key)s is there twice",
     "depth": "%(levels)s levels deep; %(limit)s are read",
     "value": "%(value)s in column %(field)s is not of type %(type)s",
+    "key_again": "the key %(value)s is in line %(first_line)s and again in line %(line)s",
+    "key_missing": "the key is empty in line %(line)s",
 }
 """Reject code -> what is wrong, in English; takes the reject's facts, its field and its value."""
 

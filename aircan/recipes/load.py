@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aircan.columns.rules import Rules
-from aircan.contract import Order, Publish
+from aircan.contract import REPLACE, Field, Order, Publish, Reject, TypeChange, Write, Writing, Written
 from aircan.engine import Engine
-from aircan.errors import OrderRefused, RowsMissing, RowsRefused, ValueRefused
+from aircan.errors import KeyNotUnique, OrderRefused, RowsMissing, RowsRefused, ValueRefused
 from aircan.ports import Sink, Source, Stop
 from aircan.progress import Reading
 from aircan.reporting import Reporter
-from aircan.steps.convert import PART_BYTES, convert, refuse, row_in_file
+from aircan.steps.convert import PART_BYTES, convert, refuse, rows_in_file
 from aircan.steps.fetch import Fetched, fetch
 from aircan.steps.infer import Columns, infer
 from aircan.steps.load import load as put
 from aircan.steps.sniff import sniff
-from aircan.table import Rejects, Table, explain
+from aircan.steps.target import aim, differences, refuse_changes, settled
+from aircan.table import Place, Rejects, Table, explain
 
 WIDE_COLUMNS = 100
 """From here on the engine works with one thread: each keeps vectors for each column."""
 
 Number = TypeVar("Number", int, float)
+Word = TypeVar("Word", bound=Enum)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Options:
         max_rejects_kept: rejects that are told; all are counted.
         load_connections: parts that are put at the same time.
         publish: when the new table takes the old one's place.
+        writing: what the rows do to the table.
+        on_type_change: what to do when a file that replaces it would change types.
         rules: how values are read.
         part_bytes: size of a part.
         memory_mb: memory of the engine; the process needs about 85 MB more.
@@ -51,6 +56,8 @@ class Options:
     max_rejects_kept: int = 10_000
     load_connections: int = 2
     publish: Publish = Publish.SEARCHABLE
+    writing: Writing = REPLACE
+    on_type_change: TypeChange = TypeChange.ADOPT
     rules: Rules = field(default_factory=Rules)
     part_bytes: int = PART_BYTES
     memory_mb: int = 96
@@ -59,21 +66,38 @@ class Options:
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Options:
         """Read the parameters of an order. Raises OrderRefused naming the wrong one; others are ignored."""
-        try:
-            publish = Publish(params.get("publish") or Publish.SEARCHABLE)
-        except ValueError as exc:
-            raise OrderRefused(field="params.publish") from exc
         return cls(
             max_size_bytes=_number(params, "max_size_bytes", 0, 0, 1 << 50),
             max_reject_share=_number(params, "max_reject_share", 0.05, 0.0, 1.0),
             max_rejects_kept=_number(params, "max_rejects_kept", 10_000, 0, 1_000_000),
             load_connections=_number(params, "load_connections", 2, 1, 32),
-            publish=publish,
+            publish=_word(params, "publish", Publish.SEARCHABLE),
+            writing=_writing(params),
+            on_type_change=_word(params, "on_type_change", TypeChange.ADOPT),
             rules=Rules.of(params),
             part_bytes=_number(params, "part_bytes", PART_BYTES, 1, 64 << 20),
             memory_mb=_number(params, "memory_mb", 96, 64, 1 << 20),
             threads=_number(params, "threads", 2, 1, 256),
         )
+
+
+def _word(params: Mapping[str, Any], name: str, default: Word) -> Word:
+    """Return a parameter as a member of the default's enum."""
+    try:
+        return type(default)(params.get(name) or default)
+    except ValueError as exc:
+        raise OrderRefused(field=f"params.{name}") from exc
+
+
+def _writing(params: Mapping[str, Any]) -> Writing:
+    """Return what the rows do to the table. A key is needed where it is used; elsewhere it may wait for its time."""
+    mode, key = _word(params, "write", Write.REPLACE), params.get("key") or []
+    if not isinstance(key, (list, tuple)) or not all(isinstance(name, str) and name for name in key):
+        raise OrderRefused(field="params.key")
+    used = mode in (Write.UPSERT, Write.DELETE)
+    if (used and not key) or len(set(key)) < len(key):
+        raise OrderRefused(field="params.key")
+    return Writing(mode, tuple(key) if used else ())
 
 
 def _number(params: Mapping[str, Any], name: str, default: Number, least: Number, most: Number) -> Number:
@@ -107,11 +131,11 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
     memory_mb = max(options.memory_mb, table.memory_mb)
     threads = options.threads if len(table.labels) <= WIDE_COLUMNS else 1
     with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=threads) as engine:
-        columns = _infer(table, engine, order, report, rejects, options)
+        columns = _infer(table, engine, order, sink.columns(), report, rejects, options)
         rows = table.rows + table.rejected - rejects.count
         _judge(rows, rejects, options)
         with report.task("load") as line:
-            sink.begin(columns.fields)
+            sink.begin(columns.fields, options.writing)
             progress = _Progress(report, fetched, rows)
             parts = convert(table, columns.columns, engine, workdir=workdir, stop=stop, part_bytes=options.part_bytes)
             with _locating(table, columns, engine), contextlib.closing(parts):
@@ -120,9 +144,9 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
     report.progress_now(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
     if loaded.rows != rows:
         raise RowsMissing(rows=rows, loaded=loaded.rows)
-    with report.task("publish") as line:
-        sink.publish(rows=rows, when=options.publish)
-        line(f"The table holds {rows} rows.")
+    with report.task("publish") as line, _naming(table, columns, report, stop, workdir, options):
+        written = sink.publish(rows=rows, when=options.publish)
+        line(_told(written, options.writing))
     return {
         "rows": rows,
         "rejected": rejects.count,
@@ -131,8 +155,18 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
         "seconds": round(time.monotonic() - started, 3),
         "sha256": fetched.sha256,
         "file": fetched.name,
+        **({} if options.writing.mode is Write.REPLACE else {"written": written.to_dict()}),
         **table.facts,
     }
+
+
+def _told(written: Written, writing: Writing) -> str:
+    if writing.mode is Write.REPLACE:
+        return f"The table holds {written.total} rows."
+    return (
+        f"{written.added} rows added, {written.changed} changed, {written.deleted} deleted; "
+        f"the table holds {written.total} rows."
+    )
 
 
 def _fetch(source: Source, report: Reporter, stop: Stop, workdir: Path, options: Options) -> Fetched:
@@ -161,10 +195,25 @@ def _sniff(fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir
     return table
 
 
-def _infer(table: Table, engine: Engine, order: Order, report: Reporter, rejects: Rejects, options: Options) -> Columns:
+def _infer(
+    table: Table,
+    engine: Engine,
+    order: Order,
+    live: Sequence[Field] | None,
+    report: Reporter,
+    rejects: Rejects,
+    options: Options,
+) -> Columns:
+    """Decide the types, those of the table that is there where rows are added to it; tell what a new table changes."""
+    writing, persons = options.writing, order.resource.types
     with report.task("infer") as line:
-        columns = infer(table, engine, types=order.resource.types, rules=options.rules)
-        report.warn(*columns.warnings)
+        target = aim(table.labels, live, writing, persons)
+        columns = settled(infer(table, engine, types=target.types, rules=options.rules), target, writing)
+        is_new = live is None or writing.mode is not Write.REPLACE
+        changes = [] if is_new else differences(live or (), columns.fields, persons)
+        report.warn(*columns.warnings, *target.warnings, *changes)
+        if options.on_type_change is TypeChange.FAIL:
+            refuse_changes(changes)
         refuse(table, columns.columns, engine, rejects)
         rejects.flush()
         line(", ".join(f"{field.id}: {field.type.value}" for field in columns.fields[:50]))
@@ -180,8 +229,36 @@ def _locating(table: Table, columns: Columns, engine: Engine) -> Iterator[None]:
         row = exc.facts.get("row")
         if not row or "line" in exc.facts:
             raise
-        number = row_in_file(table, columns.columns, engine, row)
+        number = rows_in_file(table, columns.columns, engine, [row])[row]
         raise ValueRefused(exc.detail, **{**exc.facts, "line": table.locate([number])[number].line}) from exc
+
+
+@contextlib.contextmanager
+def _naming(
+    table: Table, columns: Columns, report: Reporter, stop: Stop, workdir: Path, options: Options
+) -> Iterator[None]:
+    """Tell the rows whose key is missing or not unique by their lines, and put the first into the error."""
+    try:
+        yield
+    except KeyNotUnique as exc:
+        found = exc.facts.get("found")
+        if not found:
+            raise
+        loaded = sorted({row for one in found for row in (one["row"], one["first"]) if row})
+        with Engine(workdir, stop=stop, memory_mb=max(options.memory_mb, table.memory_mb)) as engine:
+            numbers = rows_in_file(table, columns.columns, engine, loaded)
+        places = table.locate(sorted(numbers.values()))
+        at = {row: places[number] for row, number in numbers.items()}
+        refused = [_refused(one, at, ", ".join(options.writing.key)) for one in found]
+        report.rejects(refused)
+        first = {"line": refused[0].line, "first": explain(refused[0])}
+        raise KeyNotUnique(**{**exc.facts, **first, "found": None}) from exc
+
+
+def _refused(one: Mapping[str, Any], at: Mapping[int, Place], key: str) -> Reject:
+    place = at[one["row"]]
+    facts = {"line": place.line, **({"first_line": at[one["first"]].line} if one["first"] else {})}
+    return Reject(place.line, one["code"], key, one["value"], facts, place.text)
 
 
 class _Progress:

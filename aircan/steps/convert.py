@@ -58,14 +58,15 @@ def refuse(table: Table, columns: Sequence[Column], engine: Engine, rejects: Rej
             rejects.add(Reject(place.line, "value", field.id, value, facts={"type": field.type.value}, text=place.text))
 
 
-def row_in_file(table: Table, columns: Sequence[Column], engine: Engine, loaded: int) -> int:
-    """Return the number, among the rows of a table, of the row that is loaded under this number."""
+def rows_in_file(table: Table, columns: Sequence[Column], engine: Engine, loaded: Sequence[int]) -> dict[int, int]:
+    """Return, for rows that are loaded under these numbers, their numbers among the rows of a table."""
     refused = [(i, c) for i, c in enumerate(columns) if c.misfits]
-    if not refused:
-        return loaded
+    if not refused or not loaded:
+        return {number: number for number in loaded}
     wide = f"(SELECT row_number() OVER () AS rn, * FROM {table.relation})"  # noqa: S608 - own names only
-    kept = f"SELECT rn FROM {wide} WHERE NOT ({_condition(refused)})"  # noqa: S608
-    return int(engine.row(f"{kept} ORDER BY rn LIMIT 1 OFFSET {loaded - 1}")[0])
+    kept = f"SELECT row_number() OVER () AS id, rn FROM {wide} WHERE NOT ({_condition(refused)})"  # noqa: S608
+    wanted = ", ".join(str(int(number)) for number in loaded)
+    return dict(engine.rows(f"SELECT id, rn FROM ({kept}) WHERE id IN ({wanted})"))  # noqa: S608
 
 
 def convert(

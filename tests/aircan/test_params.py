@@ -70,3 +70,11 @@ def test_names_of_other_recipes_are_not_judged():
 
 def test_what_is_not_to_be_kept_with_a_file():
     assert params.unknown({"delimiter": ";", "depth": 1, "load_connections": 2}) == ["depth", "load_connections"]
+
+
+@pytest.mark.parametrize("write", params.KEYED)
+def test_rows_that_are_found_by_a_key_need_one(write):
+    assert params.lacks_key({"write": write})
+    assert not params.lacks_key({"write": write, "key": ["a"]})
+    assert not params.lacks_key({"write": "append"})
+    assert not params.lacks_key({})

@@ -152,6 +152,11 @@ class DirectSink:
         self._measure("swap", started)
         self.measured.update({"lock": swapped.lock_seconds, "tries": swapped.tries})
 
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the same rows in another run would leave the table as it is now; asked after `publish`."""
+        return self._known().writing.mode is not Write.APPEND
+
     def discard(self) -> None:
         """Drop what is not published. Works after `interrupt`, too, through a connection of its own.
 

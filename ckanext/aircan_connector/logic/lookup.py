@@ -8,6 +8,7 @@ import ckantoolkit as tk
 from ckan import model as ckan_model
 from sqlalchemy.exc import ProgrammingError
 
+from aircan import params
 from aircan.errors import FactoryUnavailable
 from aircan.keys import is_run_token
 
@@ -42,8 +43,18 @@ def resource_of(data_dict: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def with_settings(resource: str, job_type: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a run: those given, over the settings of its resource."""
-    return dict(with_tables(settings.merged, resource=resource, job_type=job_type, given=given))
+    """Return the parameters of a run: those given, over the settings of its resource.
+
+    Raises ValidationError when together they say no key where one is needed, or give one that is not used.
+    """
+    merged = dict(with_tables(settings.merged, resource=resource, job_type=job_type, given=given))
+    if params.lacks_key(merged):
+        raise tk.ValidationError(
+            {"params": [tk._("Rows are to be found by their key: the parameter key must say which.")]}
+        )
+    if given.get("key") and merged.get("write") not in params.KEYED:
+        raise tk.ValidationError({"params": [tk._("The parameter key is only used with write: upsert or delete.")]})
+    return merged
 
 
 def job(job_id: str) -> dict[str, Any]:

@@ -76,6 +76,8 @@ def aircan_settings(value: dict[str, Any]) -> dict[str, Any]:
         raise tk.Invalid(
             tk._("The parameter {name} cannot be kept with a file. There are: {known}.").format(name=name, known=known)
         )
+    if isinstance(value, dict) and params.lacks_key(value):
+        raise tk.Invalid(tk._("Rows are to be found by their key: the parameter key must say which."))
     return aircan_params(value)
 
 

@@ -8,11 +8,14 @@ import sys
 import time
 import uuid
 
+import pytest
+
+from aircan.contract import Publish, Write, Writing, Written
 from ckanext.aircan_connector import config
 from ckanext.aircan_connector.datastore import janitor
 
 from .catalogue import leftovers, oid_of, snapshot
-from .conftest import fields, search
+from .conftest import fields, part, search
 
 PROGRAM = """
 import sys
@@ -25,6 +28,54 @@ sink.begin([Field("a", "a")])
 for number in range(10**6):
     sink.put(Part(number, 1, f"{number + 1},x\\n".encode()))
 """
+
+
+MERGE = """
+import sys, time
+from ckanext.aircan_connector import config
+config.datastore_write_url = lambda: sys.argv[1]
+from ckanext.aircan_connector.datastore import merge
+from ckanext.aircan_connector.datastore.sink import DirectSink
+from aircan.contract import Field, Part, Publish, Write, Writing
+where = sys.argv[4]
+def hang():
+    print("there", flush=True)
+    time.sleep(60)
+append = merge._WAYS[Write.APPEND]
+def hanging(*args):
+    done = append(*args)
+    hang()
+    return done
+if where == "before the commit":
+    merge._WAYS[Write.APPEND] = hanging
+else:
+    merge.tidy_up = lambda *args: hang()
+sink = DirectSink(sys.argv[3], sys.argv[2])
+sink.begin([Field("a", "a")], Writing(Write.APPEND))
+sink.put(Part(0, 2, b"1,x\\n2,y\\n"))
+sink.publish(rows=2, when=Publish.SEARCHABLE)
+"""
+
+
+@pytest.mark.parametrize(("where", "total"), [("before the commit", 1), ("after the commit", 3)])
+def test_killed_while_it_appends(load, sinks, query, where, total):
+    resource, job_id = str(uuid.uuid4()), str(uuid.uuid4())
+    load(resource, fields(a="text"), [["old"]])
+    args = [sys.executable, "-c", MERGE, config.datastore_write_url(), resource, job_id, where]
+    process = subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "there\n"
+    assert search(resource)["total"] == total
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert search(resource)["total"] == total
+    assert janitor.was_published(job_id) is (total == 3)
+    again = sinks(resource, job_id=job_id)  # a factory that tries the same job again
+    again.begin(fields(a="text"), Writing(Write.APPEND))
+    again.put(part([["x"], ["y"]]))
+    assert again.publish(rows=2, when=Publish.SEARCHABLE) == Written(3, added=2)
+    assert [r["a"] for r in search(resource, sort="_id")["records"]] == ["old", "x", "y"]
+    again.forget()
+    assert leftovers(query) == []
 
 
 def test_the_old_table_is_as_it_was_and_the_janitor_sweeps(load, query):
