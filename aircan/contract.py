@@ -34,11 +34,13 @@ class Publish(str, Enum):
     """When the new table takes the place of the old one.
 
     COMPLETE: rows, full text and index are there. SEARCHABLE: rows and full text are
-    there, the index is built right behind. DONE means all of it either way.
+    there, the index is built right behind. ROWS: rows are there; full text and index come in a second
+    table, and until then a search for words finds nothing. DONE means all of it either way.
     """
 
     COMPLETE = "complete"
     SEARCHABLE = "searchable"
+    ROWS = "rows"
 
 
 class Write(str, Enum):
@@ -229,19 +231,25 @@ class Field:
 
 @dataclass(frozen=True)
 class Writing:
-    """How the rows are written. `key`: ids of the columns that name a row, for UPSERT and DELETE."""
+    """How the rows are written.
+
+    Attributes:
+        key: ids of the columns that name a row, for UPSERT and DELETE.
+        rows_first: whether a REPLACE shows the rows before their full text is there, see `Publish.ROWS`.
+    """
 
     mode: Write = Write.REPLACE
     key: tuple[str, ...] = ()
+    rows_first: bool = dataclasses.field(default=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return {"mode", "key"}."""
-        return {"mode": self.mode.value, "key": list(self.key)}
+        """Return {"mode", "key", "rows_first"}."""
+        return {"mode": self.mode.value, "key": list(self.key), "rows_first": self.rows_first}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Writing:
         """Read what `to_dict` wrote."""
-        return cls(Write(data["mode"]), tuple(data["key"]))
+        return cls(Write(data["mode"]), tuple(data["key"]), bool(data["rows_first"]))
 
 
 REPLACE = Writing()
@@ -359,7 +367,9 @@ class Report:
         status: RUNNING, DONE, FAILED or CANCELLED.
         message: a line for the log of the run; becomes an event.
         task: the task that this report is about.
-        progress: {"rows", "bytes", "total_bytes"}, any of them.
+        progress: {"rows", "bytes", "total_bytes"}, any of them; and, where it is known, how far the run is:
+            "phase" (name of the task, or "index"), "share" of it that is done (0 to 1), "percent" of the whole
+            run (0 to 99, never less than before) and "eta_s", seconds until the phase ends, or None.
         result: merged into the job's result; {"rows", "rejected", "fields", "bytes", "seconds",
             "warnings": [{"code", facts}], "rejects": [Reject.to_dict()], ...}. `warnings` and
             `rejects` are added to those of earlier reports.

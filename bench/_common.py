@@ -77,3 +77,29 @@ def write_rows(path: Path, rows: int) -> None:
                 f"20{n % 24:02}-{n % 12 + 1:02}-{n % 28 + 1:02},2024-05-{n % 28 + 1:02}T{n % 24:02}:{n % 60:02}:00,"
                 f"{'true' if n % 3 else 'false'},some words about row {n % 1013}\n"
             )
+
+
+def write_wide(path: Path, rows: int, columns: int = 200) -> None:
+    """Write a CSV file of many columns: integers, decimals, short texts, dates in turn. Deterministic."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(",".join(f"c{i}" for i in range(columns)) + "\n")
+        for n in range(1, rows + 1):
+            cells = (
+                (
+                    f"{n * i % 9973}",
+                    f"{n * i % 997 / 10:.1f}",
+                    f"w{n * i % 503}",
+                    f"2024-{i % 12 + 1:02}-{n % 28 + 1:02}",
+                )[i % 4]
+                for i in range(columns)
+            )
+            file.write(",".join(cells) + "\n")
+
+
+def write_text(path: Path, rows: int, words: int = 60) -> None:
+    """Write a CSV file of a number and two texts of many words, quoted, some with line ends. Deterministic."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write("id,title,body\n")
+        for n in range(1, rows + 1):
+            body = " ".join(f"word{n * k % 20011}" for k in range(1, words))
+            file.write(f'{n},"Title, {n % 7919}","{body}{chr(10) if n % 10 == 0 else ""}end"\n')

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aircan.errors import TableBusy
 
-from . import flag, indexes, names, publish, stage
+from . import flag, indexes, names, publish, refill, stage
 from .connect import Connections, transaction
 
 log = logging.getLogger(__name__)
@@ -95,11 +95,22 @@ def finish_published(job_id: str) -> None:
     with transaction("aircan janitor") as cursor:
         resource_id = stage.resource_of(cursor, job_id)
     if resource_id:
+        _fill(job_id, resource_id)
         build_missing_indexes(resource_id)
         flag.mark_active(resource_id)
         flag.default_views(resource_id)
     with transaction("aircan janitor", lock_timeout_ms=_LOCK_WAIT_MS) as cursor:
         stage.drop(cursor, job_id)
+
+
+def _fill(job_id: str, resource_id: str) -> None:
+    """Give a table whose rows were published before their full text what it lacks. Raises TableBusy."""
+    connections = Connections("aircan janitor")
+    try:
+        if refill.is_due(connections, job_id, resource_id):
+            refill.refill(connections, job_id, resource_id, at_once=1, max_wait_s=_INDEX_WAIT_S)
+    finally:
+        connections.close()
 
 
 def needs_index(resource_id: str) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg2
 import psycopg2.errors
 from psycopg2 import sql
 
@@ -20,7 +22,7 @@ from aircan.contract import Field
 from aircan.errors import DatastoreUnavailable, LoadFailed, TableBusy
 
 from . import catalogue, dress, indexes, names, stage
-from .connect import Connections
+from .connect import Connections, translate
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +65,13 @@ def swap(
     renames: dict[str, str],
     max_wait_s: float,
     only_new: bool = False,
+    holder: Any = None,
 ) -> Swapped:
     """Put the stage in the place of the table of the resource; the old table is left under its retired name.
 
     `renames`: temporary -> final name of indexes that are on the stage already. `max_wait_s`: how long to
-    try. `only_new`: LoadFailed when there is a table now. Raises TableBusy, TableInUse. Whatever is raised, the
-    old table is as it was.
+    try. `only_new`: LoadFailed when there is a table now. `holder`: a cursor whose transaction keeps writers from
+    the old table; the swap is part of it. Raises TableBusy, TableInUse. Whatever is raised, the old table is as it was.
     """
     started = time.monotonic()
     tries = 0
@@ -83,14 +86,14 @@ def swap(
                 raise LoadFailed("a table was made while the file was read, and its rows are not to be replaced")
             with connections.transaction() as cursor:
                 moves = _statements(cursor, job_id, resource_id, old, {**renames, **dressed.renames}, rows)
-            seconds = _try(connections, resource_id, old, moves)
+            seconds = _try(connections, resource_id, old, moves, holder)
             return Swapped(tries, seconds, dressed.warnings)
         except (_ChangedMeanwhileError, TableBusy) as exc:
             waited = time.monotonic() - started
             if waited >= max_wait_s:
                 raise TableBusy(str(exc), tries=tries, seconds=round(waited)) from exc
             if isinstance(exc, TableBusy):
-                connections.stopped.wait(_pause_s(tries))
+                connections.stopped.wait(pause_s(tries))
             else:
                 plan = None
         except DatastoreUnavailable:
@@ -114,18 +117,32 @@ def _plan(
         return old, dress.like(cursor, job_id, resource_id, fields, old)
 
 
-def _pause_s(tries: int) -> float:
+def pause_s(tries: int) -> float:
+    """Return how long to wait before the next try for a lock, in seconds; not always the same."""
     return min(_PAUSE_S * tries, _MAX_PAUSE_S) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
 
-def _try(connections: Connections, resource_id: str, old: catalogue.Old | None, statements: sql.Composable) -> float:
-    """Lock, look whether all is as planned, swap. Returns the seconds from the lock to the commit."""
-    with connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
+def _try(
+    connections: Connections, resource_id: str, old: catalogue.Old | None, statements: sql.Composable, holder: Any
+) -> float:
+    """Lock, look whether all is as planned, swap. Returns the seconds from the lock to the commit.
+
+    Most of the looking is done under a lock that readers do not notice. The commit does not wait for the disk
+    while readers wait for it: `make_durable` does.
+    """
+    locked = 0.0
+    with _inside(holder) if holder else connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
         try:
+            if old is not None:
+                _lock_quietly(cursor, resource_id)
+            if catalogue.read(cursor, resource_id) != (old.facts if old else None):
+                raise _ChangedMeanwhileError("the table was changed meanwhile")
+            mark = catalogue.mark(cursor, resource_id)
+            cursor.execute("SET LOCAL synchronous_commit = off")
             if old is not None:
                 _lock(cursor, [*(alias.name for alias in old.aliases), resource_id])
             locked = time.monotonic()
-            if catalogue.read(cursor, resource_id) != (old.facts if old else None):
+            if catalogue.mark(cursor, resource_id) != mark:
                 raise _ChangedMeanwhileError("the table was changed meanwhile")
             cursor.execute(statements)
         except _CHANGED as exc:
@@ -133,17 +150,30 @@ def _try(connections: Connections, resource_id: str, old: catalogue.Old | None, 
     return time.monotonic() - locked
 
 
-def _lock(cursor: Any, relations: Sequence[str]) -> None:
-    """Lock views first, as readers take them, and then the table, within one time limit for all together.
+@contextmanager
+def _inside(holder: Any) -> Iterator[Any]:
+    """Yield the cursor of an open transaction that goes on, with the locks that it has, when the swap fails."""
+    holder.execute("SAVEPOINT aircan_swap")
+    try:
+        yield holder
+    except (psycopg2.Error, _ChangedMeanwhileError) as exc:
+        if not holder.connection.closed:
+            holder.execute("ROLLBACK TO SAVEPOINT aircan_swap")
+        raise (translate(exc) if isinstance(exc, psycopg2.Error) else exc) from exc
+    holder.execute("RELEASE SAVEPOINT aircan_swap")
 
-    Before that, a lock that readers and writers do not notice sends automatic maintenance away.
-    """
-    table = sql.Identifier("public", relations[-1])
+
+def _lock_quietly(cursor: Any, table: str) -> None:
+    """Take a lock that readers and writers do not notice; it sends automatic maintenance away and keeps changes out."""
     cursor.execute(
         sql.SQL("SET LOCAL lock_timeout = {}; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(
-            sql.Literal(_QUIET_WAIT_MS), table
+            sql.Literal(_QUIET_WAIT_MS), sql.Identifier("public", table)
         )
     )
+
+
+def _lock(cursor: Any, relations: Sequence[str]) -> None:
+    """Lock views first, as readers take them, and then the table, within one time limit for all together."""
     listed = sql.SQL(", ").join(sql.Identifier("public", name) for name in relations)
     cursor.execute(
         sql.SQL(
@@ -153,6 +183,16 @@ def _lock(cursor: Any, relations: Sequence[str]) -> None:
     )
     cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(listed))
     cursor.execute("SET LOCAL statement_timeout = 0")
+
+
+def make_durable(connections: Connections, job_id: str) -> None:
+    """Wait until the swap is on the disk, too: a commit that waits takes all before it along."""
+    with connections.transaction() as cursor:
+        cursor.execute(
+            sql.SQL("UPDATE {} SET loaded = clock_timestamp() WHERE number = {}").format(
+                sql.Identifier("public", names.parts(job_id)), sql.Literal(stage.PUBLISHED)
+            )
+        )
 
 
 def _statements(
@@ -165,9 +205,9 @@ def _statements(
         _rename("INDEX", names.temporary(job_id, "pkey"), names.primary_key(resource_id)),
         _rename("SEQUENCE", names.temporary(job_id, "seq"), names.sequence(resource_id)),
         *(_rename("INDEX", name, final) for name, final in renames.items()),
-        sql.SQL("INSERT INTO {} (number, rows) VALUES ({}, {})").format(
-            sql.Identifier("public", names.parts(job_id)), sql.Literal(stage.PUBLISHED), sql.Literal(rows)
-        ),
+        sql.SQL(
+            "INSERT INTO {} (number, rows) VALUES ({}, {}) ON CONFLICT (number) DO UPDATE SET rows = excluded.rows"
+        ).format(sql.Identifier("public", names.parts(job_id)), sql.Literal(stage.PUBLISHED), sql.Literal(rows)),
     ]
     if has_counts(cursor):
         moves.append(_COUNT.format(sql.Literal(resource_id), sql.Literal(rows)))
@@ -248,7 +288,7 @@ def index_live(connections: Connections, resource_id: str, *, max_wait_s: float)
             waited = time.monotonic() - started
             if waited >= max_wait_s:
                 raise TableBusy(exc.detail, tries=tries, seconds=round(waited)) from exc
-            connections.stopped.wait(_pause_s(tries))
+            connections.stopped.wait(pause_s(tries))
             continue
         if not built:
             return warnings

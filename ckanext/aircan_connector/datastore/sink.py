@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
 from aircan.errors import RowsMissing, ValueRefused
 
-from . import catalogue, dictionary, dress, merge, names, publish, stage
+from . import catalogue, dictionary, dress, merge, names, publish, refill, stage
 from .connect import Connections
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class DirectSink:
         before_publish: called with {"table", "fields", "rows"} when the hidden table is complete; may
             raise PublishVetoed.
         max_publish_wait_s: how long to try for the lock.
+        connections: how many fill the full text at once when the rows were published before it.
 
     Attributes:
         published: whether the table was swapped in by this object.
@@ -45,11 +47,13 @@ class DirectSink:
         *,
         before_publish: Callable[[dict[str, Any]], None] | None = None,
         max_publish_wait_s: float = MAX_PUBLISH_WAIT_S,
+        connections: int = 2,
     ) -> None:
         names.stage(job_id)
         self.job_id, self.resource_id = job_id, resource_id
         self._before_publish = before_publish
         self._max_wait_s = max_publish_wait_s
+        self._at_once = connections
         self._note: stage.Note | None = None
         self._written: Written | None = None
         self._connections = Connections(f"aircan {job_id}")
@@ -73,6 +77,7 @@ class DirectSink:
                 note = merge.plan(cursor, self.resource_id, fields, writing)
                 if note.live is None:
                     catalogue.old(cursor, self.resource_id)
+                    note = replace(note, with_vector=not writing.rows_first)
                 stage.begin(cursor, self.job_id, note)
         self._note = None
 
@@ -210,10 +215,11 @@ class DirectSink:
                 renames, warnings = dress.index(cursor, self.job_id, self.resource_id)
                 self.warnings.extend(warnings)
             self._measure("index", started)
-        started = time.monotonic()
-        with self._connections.transaction() as cursor:
-            dress.analyze(cursor, self.job_id)
-        self._measure("analyze", started)
+        if when is not Publish.ROWS:
+            started = time.monotonic()
+            with self._connections.transaction() as cursor:
+                dress.analyze(cursor, self.job_id)
+            self._measure("analyze", started)
         return renames
 
     def _tidy_up(self, note: stage.Note) -> None:
@@ -221,8 +227,18 @@ class DirectSink:
         if note.live is not None:
             merge.tidy_up(self._connections, self.job_id, self.resource_id)
             return
-        publish.drop_retired(self._connections, self.job_id)
         started = time.monotonic()
+        publish.make_durable(self._connections, self.job_id)
+        publish.drop_retired(self._connections, self.job_id)
+        if refill.is_due(self._connections, self.job_id, self.resource_id):
+            self.warnings += refill.refill(
+                self._connections,
+                self.job_id,
+                self.resource_id,
+                at_once=self._at_once,
+                max_wait_s=self._max_wait_s,
+            )
+            publish.drop_retired(self._connections, self.job_id)
         self.warnings += publish.index_live(self._connections, self.resource_id, max_wait_s=self._max_wait_s)
         self._measure("behind", started)
         if note.writing.mode is Write.REPLACE:

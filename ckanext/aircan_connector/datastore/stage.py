@@ -208,8 +208,7 @@ def put(cursor: Any, job_id: str, fields: Sequence[Field], part: Part, stopped: 
     loaded = _copy(cursor, names.stage(job_id), fields, _Feed(part.data, stopped))
     if loaded != part.rows:
         raise RowsMissing(f"part {part.number}", rows=part.rows, loaded=loaded)
-    cursor.execute(sql.SQL("SELECT nullif(current_setting({}, true), '')::int").format(sql.Literal(vector.CAPPED)))
-    if capped := cursor.fetchone()[0]:
+    if capped := vector.capped(cursor):
         cursor.execute(
             sql.SQL("UPDATE {} SET capped = {} WHERE number = {}").format(
                 _parts(job_id), sql.Literal(capped), sql.Literal(part.number)

@@ -74,6 +74,14 @@ def attach(cursor: Any, table: str, function: str) -> None:
     )
 
 
+def capped(cursor: Any) -> int:
+    """Return how many rows of this transaction so far have a vector of only the beginning of their text."""
+    cursor.execute(
+        sql.SQL("SELECT coalesce(nullif(current_setting({}, true), ''), '0')::int").format(sql.Literal(CAPPED))
+    )
+    return int(cursor.fetchone()[0])
+
+
 def attach_ckans(cursor: Any, table: str) -> None:
     """Put CKAN's own trigger in the place of ours."""
     name = sql.Identifier("public", table)
