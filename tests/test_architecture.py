@@ -30,7 +30,7 @@ CONNECTOR = [
     [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words", "dictize")],
     [f"{EXT}.{name}" for name in ("triggers", "reconcile")],
     [f"{EXT}.{name}" for name in ("runner", "logic")],
-    [f"{EXT}.{name}" for name in ("views", "cli", "helpers", "pages", "downloads", "csrf", "form")],
+    [f"{EXT}.{name}" for name in ("views", "cli", "helpers", "pages", "downloads", "csrf", "form", "found")],
     [f"{EXT}.plugin"],
 ]
 """Rungs, lowest first: a module imports from its own rung or below."""

@@ -18,12 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aircan.status import ACTIVE, Status
 
-from . import words
+from . import found, words
 
 __all__ = [
     "aircan_ago",
     "aircan_duration",
     "aircan_error",
+    "aircan_found",
     "aircan_is_active",
     "aircan_left",
     "aircan_level",
@@ -53,12 +54,17 @@ def aircan_error(error: Mapping[str, Any] | None) -> dict[str, str]:
 
 def aircan_settable(error: Mapping[str, Any] | None) -> bool:
     """Return whether a run that failed with this error may succeed with other settings of its file."""
-    return bool(error) and words.settable(str((error or {}).get("code") or ""))
+    return (error or {}).get("code") in words.SETTABLE
 
 
 def aircan_reason(field: Mapping[str, Any]) -> str:
     """Return why a column, as `Field.to_dict()` gives it, has its type."""
     return words.reason(field)
+
+
+def aircan_found(job: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what was found in the file of a run and why, as [{"label", "value", "why"}]."""
+    return found.lines(job["info"])
 
 
 def aircan_warning(warning: Mapping[str, Any]) -> str:

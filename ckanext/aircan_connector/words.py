@@ -130,6 +130,15 @@ WARNINGS: dict[str, str] = {
         "The new rows are in the table, but the pages of the dataset could not be told of it. Do not run again: "
         "the rows would be added twice."
     ),
+    "search_capped": N_(
+        "Some rows are too long to be found by every word in them (%(rows)s in all): "
+        "PostgreSQL limits what can be searched."
+    ),
+    "index_skipped": N_(
+        "No index for searching was made for the column %(field)s, because a cell is too long; search works without it."
+    ),
+    "index_lost": N_("The index %(index)s that somebody had made could not be made again: %(reason)s."),
+    "constraints_lost": N_("Constraints that somebody had made on the table are gone: %(names)s."),
     "renamed": N_("The column %(label)s is called %(field)s in the table."),
     "null_words": N_(
         "In the column %(field)s words for nothing became empty cells: %(value)s in line %(line)s (%(count)s in all)."
@@ -188,6 +197,11 @@ FACTS: tuple[str, ...] = (
     N_("the table has no such column"),
     N_("its values are nested"),
     N_("the header is no record, often a quote is not closed"),
+    N_("not valid JSON: %(reason)s"),
+    N_("%(found)s instead of %(wanted)s"),
+    N_("the key %(key)s is there twice"),
+    N_("%(levels)s levels deep; %(limit)s are read"),
+    N_("the file ends inside the value that starts here"),
 )
 """Pieces of English that the library puts into an error's facts `first` and `reason`."""
 
@@ -239,7 +253,14 @@ def by_code(menu: Mapping[str, str], said: Mapping[str, Any]) -> str:
             facts[name] = tk._(TYPES.get(str(facts[name]), str(facts[name])))
     if facts.get("line") and f"{code}_line" in menu:
         code += "_line"
-    return fill(menu[code], facts) if code in menu else code
+    return fill(menu[code], facts) if code in menu else _bare(code, said)
+
+
+def _bare(code: str, said: Mapping[str, Any]) -> str:
+    """Return what can be read of a code that is not known here: its words, and its facts by their names."""
+    facts = {**said, **(said.get("facts") or {})}
+    shown = [f"{name} {fact(value)}" for name, value in facts.items() if name not in ("code", "facts", "text")]
+    return ": ".join(part for part in (code.replace("_", " "), ", ".join(shown)) if part)
 
 
 def reason(field: Mapping[str, Any]) -> str:
@@ -278,19 +299,12 @@ def message(text: str) -> str:
     return _found_again(_MESSAGES, text)
 
 
-NOT_SETTABLE = frozenset({"file_empty", "file_is_html", "file_unreadable"})
-"""Errors about a file's content that no setting helps against."""
-
-SETTABLE = frozenset({"order_refused", "rows_refused", "value_refused"})
-"""Other errors that a setting may help against."""
-
-
-def settable(code: str) -> bool:
-    """Return whether a setting of the file may help against an error."""
-    leaf = errors.leaves().get(code)
-    if leaf is None or code in NOT_SETTABLE:
-        return False
-    return code in SETTABLE or issubclass(leaf, errors.FileUnreadable)
+SETTABLE = {
+    "archive_ambiguous", "columns_differ", "encoding_unknown", "header_missing", "key_not_unique", "key_unusable",
+    "not_tabular", "order_refused", "records_missing", "rows_refused", "sheet_missing", "table_missing",
+    "too_many_columns", "types_changed", "value_refused", "workbook_empty",
+}  # fmt: skip
+"""Codes of errors that another setting of the file may help against."""
 
 
 def error(told: Mapping[str, Any]) -> dict[str, str]:
