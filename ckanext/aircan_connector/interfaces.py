@@ -41,7 +41,8 @@ class IAircan(Interface):
         """Look at the new table before it is published; return a sentence to refuse it, else None.
 
         Args:
-            table: {"job_id", "resource_id", "table" (name of the hidden table), "fields", "rows"}.
+            table: {"job_id", "resource_id", "table" (name of the hidden table), "fields", "rows", "write"
+                (replace, append, upsert or delete: what the rows of the hidden table will do)}.
         """
         return None
 
