@@ -15,7 +15,7 @@ LIBRARY = [
     ["aircan.status", "aircan.errors", "aircan.keys"],
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
-    [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net")],
+    [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net", "sheets")],
     ["aircan.formats"],
     ["aircan.steps"],
     ["aircan.recipes"],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from aircan.formats import csv, json
+from aircan.formats import csv, json, sheets
 from aircan.ports import Stop
 from aircan.table import Rejects, Table
 
@@ -33,5 +33,5 @@ class Format(Protocol):
         ...
 
 
-MENU: tuple[Format, ...] = (json, csv)
+MENU: tuple[Format, ...] = (sheets, json, csv)
 """Asked in this order. Delimited text recognises all text, so it stays last."""

@@ -106,6 +106,16 @@ WARNINGS: dict[str, str] = {
         "The last row may be a sum of the others: %(value)s in line %(line)s. It was loaded like any other row."
     ),
     "two_header_rows": N_("The header was found to have two rows, from line %(line)s; they were joined."),
+    "other_sheets": N_(
+        "Other sheets of the workbook hold data too and are not loaded (%(count)s in all), the first: %(first)s"
+    ),
+    "cell_errors": N_("Cells with an error such as #N/A are empty (%(count)s in all), the first in row %(line)s."),
+    "formulas_unvalued": N_(
+        "Formulas without a stored value are empty (%(count)s in all), the first in row %(line)s; "
+        "save the workbook in a spreadsheet program once."
+    ),
+    "rows_hidden": N_("Hidden rows of the sheet are loaded (%(count)s in all), the first is row %(line)s."),
+    "cells_merged": N_("Of merged cells only the first has the value (%(count)s in all), the first in row %(line)s."),
     "no_rows": N_("The file has a header and no rows."),
     "bare_words": N_("NaN and Infinity, which JSON does not know, were read as these words (records: %(count)s)."),
     "members_left_out": N_("Members of features that are no properties were left out: %(names)s."),
