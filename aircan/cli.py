@@ -75,7 +75,8 @@ def _sniff(arguments: argparse.Namespace) -> int:
     params, found = _params(arguments.param), list[Reject]()
     with tempfile.TemporaryDirectory(prefix="aircan-") as folder:
         workdir, rejects = Path(folder), Rejects(10, found.extend)
-        table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=never())
+        name, stop = arguments.file.name, never()
+        table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=stop, name=name)
         with Engine(workdir, stop=never(), memory_mb=table.memory_mb) as engine:
             columns = infer(table, engine, types={}, rules=Rules.of(params))
         rejects.flush()
@@ -95,8 +96,8 @@ def _sniff(arguments: argparse.Namespace) -> int:
 
 
 def _show_sniffed(shown: dict[str, Any], rejects: Sequence[Reject]) -> None:
-    facts = ("format", "encoding", "delimiter", "header_line", "rows", "rejected")
-    print(", ".join(f"{name} {shown[name]!r}" for name in facts))
+    facts = ("format", "archive", "member", "records", "encoding", "delimiter", "header_line", "rows", "rejected")
+    print(", ".join(f"{name} {shown[name]!r}" for name in facts if name in shown))
     width = max(len(field["id"]) for field in shown["fields"])
     for field in shown["fields"]:
         reason = ", ".join(f"{name} {value!r}" for name, value in field["reason"].items() if name != "code")

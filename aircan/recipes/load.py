@@ -186,7 +186,16 @@ def _fetch(source: Source, report: Reporter, stop: Stop, workdir: Path, options:
 def _sniff(fetched: Fetched, order: Order, report: Reporter, stop: Stop, workdir: Path, rejects: Rejects) -> Table:
     with report.task("sniff") as line:
         looked = Reading(stop, workdir, report.progress)
-        table = sniff(fetched.path, params=order.params, workdir=workdir, rejects=rejects, stop=looked)
+        table = sniff(
+            fetched.path,
+            params=order.params,
+            workdir=workdir,
+            rejects=rejects,
+            stop=looked,
+            name=fetched.name,
+            format_=order.resource.format,
+            limit_bytes=_number(order.params, "max_size_bytes", 0, 0, 1 << 50) or None,
+        )
         rejects.flush()
         report.warn(*table.warnings)
         report.result(**table.facts)

@@ -5,12 +5,18 @@ Each returns labels, rows of text (None for NULL) and how many records are no ro
 
 from __future__ import annotations
 
+import bz2
+import csv
+import gzip
+import io
 import json
+import lzma
 import re
+import zipfile
 
 from tests.aircan.rig import SAMPLES
 
-FOLDERS = [SAMPLES.parent / name for name in ("json",)]
+FOLDERS = [SAMPLES.parent / name for name in ("archives", "json")]
 
 
 class Number(str):
@@ -59,7 +65,28 @@ def depth(value):
 
 
 def read(path, expected):
-    return read_json(path.read_bytes(), expected)
+    data = path.read_bytes()
+    if path.parent.name == "archives":
+        return read_archive(data, expected)
+    return read_json(data, expected)
+
+
+def read_archive(data, expected):
+    facts = expected["facts"]
+    for kind, member in zip(facts["archive"].split(", "), facts["member"].split(".zip/"), strict=False):
+        if kind == "zip":
+            archive = zipfile.ZipFile(io.BytesIO(data))
+            names = [info for info in archive.infolist() if info.filename.isascii()]
+            match = [info for info in names if member.startswith(info.filename.removesuffix(".zip"))]
+            data = archive.read((match or archive.infolist())[-1])
+        else:
+            data = {"gz": gzip, "bz2": bz2, "xz": lzma}[kind].decompress(data)
+    if data.startswith(b"\x1f\x8b"):
+        data = gzip.decompress(data)
+    if facts["format"] != "csv":
+        return read_json(data, expected)
+    header, *rows = csv.reader(io.StringIO(data.decode()))
+    return header, [[cell or None for cell in row] for row in rows], 0
 
 
 def read_json(data, expected):

@@ -6,11 +6,21 @@ import zipfile
 
 import pytest
 
-from aircan.errors import FileEmpty, FileIsHtml, FormatUnknown, HeaderMissing, NotTabular, OrderRefused, TooManyColumns
+from aircan.errors import (
+    FileEmpty,
+    FileIsHtml,
+    FormatUnknown,
+    HeaderMissing,
+    NotTabular,
+    OrderRefused,
+    PageIsNotFound,
+    PageIsSignIn,
+    TooManyColumns,
+)
 from aircan.ports import never
 from aircan.steps.sniff import sniff
 from aircan.table import Rejects
-from aircan.text import encoding, records
+from aircan.text import declared, encoding, records
 from aircan.text.records import Grammar
 
 
@@ -47,9 +57,9 @@ def test_a_web_page_is_named_as_such(page, tmp_path):
     ("data", "found"),
     [
         (b"%PDF-1.7\n1 0 obj", "PDF"),
-        (zipped("[Content_Types].xml", "xl/workbook.xml"), "XLSX"),
-        (zipped("a.csv"), "a ZIP archive"),
-        (gzip.compress(b"a,b\n1,2\n"), "a GZIP archive"),
+        (zipped("word/document.xml", "[Content_Types].xml"), "DOCX"),
+        (zipped("roads.shp", "roads.dbf"), "a zipped shapefile"),
+        (gzip.compress(bytes(257) + b"ustar" + bytes(300)), "a TAR archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an old Excel or Word file (XLS, DOC)"),
         (b"PAR1....", "Parquet"),
         (b"<?xml version='1.0'?><data/>", "XML"),
@@ -60,6 +70,76 @@ def test_another_format_is_named(data, found, tmp_path):
     with pytest.raises(FormatUnknown) as caught:
         sniffed(data, tmp_path)
     assert caught.value.facts == {"found": found}
+
+
+@pytest.mark.parametrize(
+    ("page", "error", "title"),
+    [
+        (b"<html><title>\n Sign in &middot; Portal</title>", PageIsSignIn, "Sign in · Portal"),
+        (b"<html><title>Portal</title><form action='/saml2/idp'>", PageIsSignIn, "Portal"),
+        (b'<!doctype html><h1>Welcome</h1><input name=p type="password">', PageIsSignIn, "Welcome"),
+        (b"<html><head><title>404 - Seite nicht gefunden</title>", PageIsNotFound, "404 - Seite nicht gefunden"),
+        (b"<html><h1>Access <b>denied</b></h1>", PageIsNotFound, "Access denied"),
+        (b"<html><title>Open data in 1404 towns</title>", FileIsHtml, "Open data in 1404 towns"),
+        (b"<html><body>x", FileIsHtml, "-"),
+    ],
+)
+def test_kinds_of_web_pages_are_told_apart(page, error, title, tmp_path):
+    with pytest.raises(FileIsHtml) as caught:
+        sniffed(page, tmp_path)
+    assert type(caught.value) is error
+    assert caught.value.facts["title"] == title
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "differ"),
+    [
+        ("CSV", ["csv"], False),
+        ("text/csv; charset=utf-8", ["csv"], False),
+        (".csv.gz", ["csv", "gz"], False),
+        ("csv (zip)", ["csv", "zip"], False),
+        ("TSV", ["csv"], False),
+        ("application/geo+json", ["geojson"], False),
+        ("JSON", ["geojson"], False),
+        ("application/vnd.api+json", ["json"], False),
+        ("GeoJSON", ["json"], True),
+        ("XLSX", ["csv"], True),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ["csv"], True),
+        ("csv", ["json"], True),
+        ("parquet", ["csv"], True),
+        ("HTML", ["csv"], True),
+        ("zip", ["csv"], True),
+        ("Open Data Portal API", ["csv"], False),
+        ("", ["csv"], False),
+    ],
+)
+def test_declared_formats_in_any_spelling(said, found, differ):
+    assert declared.differs(said, found) is differ
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("a.csv", ".csv"),
+        ("report.2024.csv", ".csv"),
+        ("a.csv.gz", ".csv.gz"),
+        ("v1.zip", ".zip"),
+        ("download", ""),
+        ("https://data.example/x.CSV", ".CSV"),
+    ],
+)
+def test_the_ending_of_a_name(name, end):
+    assert declared.ending(name) == end
+
+
+def test_a_wrong_name_or_declared_format_is_a_warning(tmp_path):
+    path = tmp_path / "fetched"
+    path.write_bytes(b'[{"a": 1}]')
+    ways = {"params": {}, "workdir": tmp_path, "rejects": Rejects(1, lambda _: None), "stop": never()}
+    assert sniff(path, name="a.json", format_="JSON", **ways).warnings == ()
+    mismatch = {"code": "format_mismatch", "declared": "CSV", "found": "json"}
+    assert sniff(path, name="a.json", format_="CSV", **ways).warnings == (mismatch,)
+    assert sniff(path, name="a.xlsx", format_="", **ways).warnings == ({**mismatch, "declared": ".xlsx"},)
 
 
 def test_content_decides_not_the_looks_of_a_first_cell(tmp_path):
