@@ -60,7 +60,7 @@ class Options:
     on_type_change: TypeChange = TypeChange.ADOPT
     rules: Rules = field(default_factory=Rules)
     part_bytes: int = PART_BYTES
-    memory_mb: int = 96
+    memory_mb: int = 64
     threads: int = 2
 
     @classmethod
@@ -76,7 +76,7 @@ class Options:
             on_type_change=_word(params, "on_type_change", TypeChange.ADOPT),
             rules=Rules.of(params),
             part_bytes=_number(params, "part_bytes", PART_BYTES, 1, 64 << 20),
-            memory_mb=_number(params, "memory_mb", 96, 64, 1 << 20),
+            memory_mb=_number(params, "memory_mb", 64, 64, 1 << 20),
             threads=_number(params, "threads", 2, 1, 256),
         )
 
@@ -97,7 +97,7 @@ def _writing(params: Mapping[str, Any]) -> Writing:
     used = mode in (Write.UPSERT, Write.DELETE)
     if (used and not key) or len(set(key)) < len(key):
         raise OrderRefused(field="params.key")
-    return Writing(mode, tuple(key) if used else ())
+    return Writing(mode, tuple(key) if used else (), rows_first=params.get("publish") == Publish.ROWS.value)
 
 
 def _number(params: Mapping[str, Any], name: str, default: Number, least: Number, most: Number) -> Number:

@@ -109,12 +109,26 @@ class _Sink(DirectSink):
     """The DataStore, and what CKAN itself must know of a new table."""
 
     def __init__(self, order: Order, tell: Tell) -> None:
-        super().__init__(order.job_id, order.resource.id, before_publish=self._ask)
+        connections = int(order.params.get("load_connections") or config.load_connections())
+        super().__init__(order.job_id, order.resource.id, before_publish=self._ask, connections=connections)
         self._job_id, self._resource_id = order.job_id, order.resource.id
         self._tell = tell
+        self._flagged = False
 
     def _ask(self, table: dict[str, Any]) -> None:
         interfaces.before_publish({**table, "job_id": self._job_id, "resource_id": self._resource_id})
+
+    def visible(self) -> None:
+        """Let people see the new rows on CKAN's pages while the rest is still done. `publish` tries once more."""
+        try:
+            self._flag()
+        except Exception:  # what is left to do for the table must be done in any case
+            log.warning("CKAN could not yet be told of the rows of job %s", self._job_id, exc_info=True)
+
+    def _flag(self) -> None:
+        flag.mark_active(self._resource_id)
+        flag.default_views(self._resource_id)
+        self._flagged = True
 
     def publish(self, *, rows: int, when: Publish) -> Written:
         """Publish the table, then flag the resource and make its default views, as CKAN does after a load."""
@@ -122,8 +136,8 @@ class _Sink(DirectSink):
         if self.warnings:
             self._tell(Report(Status.RUNNING, result={"warnings": self.warnings}))
         try:
-            flag.mark_active(self._resource_id)
-            flag.default_views(self._resource_id)
+            if not self._flagged:
+                self._flag()
         except Exception as exc:
             if not self.may_run_again:
                 log.exception("CKAN was not told of the rows of job %s", self._job_id)

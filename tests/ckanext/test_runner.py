@@ -20,7 +20,7 @@ from aircan.contract import Report
 from aircan.keys import run_token
 from aircan.status import Status
 from ckanext.aircan_connector import background, config, factories, interfaces, jobs, model, runner
-from ckanext.aircan_connector.datastore import janitor
+from ckanext.aircan_connector.datastore import janitor, publish
 from ckanext.aircan_connector.interfaces import IAircan
 
 from .conftest import row_of
@@ -80,6 +80,25 @@ def test_ckan_knows_of_the_table(loaded):
     views = helpers.call_action("resource_view_list", id=loaded)
     assert shown["datastore_active"] is True
     assert "datatables_view" in [view["view_type"] for view in views]
+
+
+@pytest.mark.parametrize("when", ["searchable", "rows"])
+def test_ckan_shows_the_table_while_the_rest_is_still_done(upload, queue, monkeypatch, when):
+    seen, build = [], publish.index_live
+
+    def look(connections, resource_id, **kwargs):
+        shown = helpers.call_action("resource_show", id=resource_id)
+        views = helpers.call_action("resource_view_list", id=resource_id)
+        seen.append((shown["datastore_active"], len(views), search(resource_id)["total"]))
+        return build(connections, resource_id, **kwargs)
+
+    monkeypatch.setattr(publish, "index_live", look)
+    resource = upload(ckan_factories.Dataset()["id"], CSV)["id"]
+    helpers.call_action("aircan_settings_update", resource=resource, params={"publish": when})
+    queue()
+    assert seen == [(True, 1, 3)]
+    assert newest(resource)["status"] == "DONE"
+    assert search(resource, q="cleo")["total"] == 1
 
 
 def test_one_upload_is_one_job(loaded):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
-from aircan.errors import RowsMissing, ValueRefused
+from aircan.errors import LoadFailed, RowsMissing, ValueRefused
 
 from . import catalogue, dictionary, dress, merge, names, publish, refill, stage
 from .connect import Connections
@@ -56,6 +56,7 @@ class DirectSink:
         self._at_once = connections
         self._note: stage.Note | None = None
         self._written: Written | None = None
+        self._unfinished = False
         self._connections = Connections(f"aircan {job_id}")
         self.published = False
         self.warnings: list[dict[str, Any]] = []
@@ -77,7 +78,8 @@ class DirectSink:
                 note = merge.plan(cursor, self.resource_id, fields, writing)
                 if note.live is None:
                     catalogue.old(cursor, self.resource_id)
-                    note = replace(note, with_vector=not writing.rows_first)
+                    rows_first = writing.rows_first and writing.mode is Write.REPLACE
+                    note = replace(note, with_vector=not rows_first)
                 stage.begin(cursor, self.job_id, note)
         self._note = None
 
@@ -179,7 +181,7 @@ class DirectSink:
 
     def forget(self) -> None:
         """Drop what `publish` left so that the rows are not added twice, once the job is final and cannot run again."""
-        if self._note and self._note.writing.mode is not Write.REPLACE:
+        if self._note and self._note.writing.mode is not Write.REPLACE and not self._unfinished:
             with self._connections.transaction() as cursor:
                 stage.drop(cursor, self.job_id)
 
@@ -222,11 +224,30 @@ class DirectSink:
             self._measure("analyze", started)
         return renames
 
+    def visible(self) -> None:
+        """Called when readers see the new rows, before the rest of the work; for classes that build on this one."""
+
     def _tidy_up(self, note: stage.Note) -> None:
         self.published = True
+        self.visible()
         if note.live is not None:
             merge.tidy_up(self._connections, self.job_id, self.resource_id)
-            return
+        elif note.writing.mode is Write.REPLACE:
+            self._finish()
+            with self._connections.transaction() as cursor:
+                stage.drop_notes(cursor, self.job_id)
+        else:
+            self._finish_in_any_case()
+
+    def _finish_in_any_case(self) -> None:
+        """Do what is left, or leave it to the janitor: a run that fails now would be tried again, and add rows twice."""
+        try:
+            self._finish()
+        except LoadFailed as exc:
+            self._unfinished = True
+            log.warning("Job %s is left to the janitor: %s", self.job_id, exc, extra={"action": "job_not_finished"})
+
+    def _finish(self) -> None:
         started = time.monotonic()
         publish.make_durable(self._connections, self.job_id)
         publish.drop_retired(self._connections, self.job_id)
@@ -241,9 +262,6 @@ class DirectSink:
             publish.drop_retired(self._connections, self.job_id)
         self.warnings += publish.index_live(self._connections, self.resource_id, max_wait_s=self._max_wait_s)
         self._measure("behind", started)
-        if note.writing.mode is Write.REPLACE:
-            with self._connections.transaction() as cursor:
-                stage.drop_notes(cursor, self.job_id)
 
     def _measure(self, name: str, started: float) -> None:
         self.measured[name] = time.monotonic() - started
