@@ -14,6 +14,9 @@ from aircan.sheets.survey import Notes
 
 ROW, BLANK, ERROR, FORMULA_ERROR, MERGED, SHEET = 0, 1, 3, 11, 176, 156
 CELLS = frozenset(range(1, 12))
+LONGEST_HEAD = 6
+"""Bytes of a record's type and size, at most."""
+
 SHORT = frozenset(range(12, 20))
 """Cells that say no column but follow the one before. Excel reads them and does not write them; the compiled reader
 leaves them out without a word."""
@@ -68,10 +71,10 @@ def _records(package: Package, part: str, stop: Stop, most: int = 16) -> Iterato
     data, at = b"", 0
     blocks = package.blocks(part, stop)
     while True:
-        if len(data) - at < 22:
-            data, at = data[at:] + next(blocks, b""), 0
-            if not data:
-                return
+        while len(data) - at < LONGEST_HEAD and (block := next(blocks, b"")):
+            data, at = data[at:] + block, 0
+        if at >= len(data):
+            return
         kind, at = _number(data, at, 2)
         size, at = _number(data, at, 4)
         while len(data) < at + min(size, most) and (block := next(blocks, b"")):

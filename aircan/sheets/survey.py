@@ -92,7 +92,7 @@ def xlsx(package: Package, part: str, stop: Stop) -> Notes:
     one begins otherwise than it should, which costs a third (measured 2026-11).
     """
     notes, unusual, long = Notes(), _CELL, _LONG_ROW
-    for number, chunk in enumerate(_rows(package.blocks(part, stop))):
+    for number, chunk in enumerate(cut_rows(package.blocks(part, stop))):
         if not number and b"<!DOCTYPE" in chunk:
             raise WorkbookDamaged(reason="a sheet declares a document type")
         if not number and (declared := _DIMENSION.search(chunk)):
@@ -149,7 +149,7 @@ def _warn(notes: Notes, chunk: bytes) -> None:
             notes.merged.append((int(top) - 1, column_number(left) - 1, int(bottom) - 1, column_number(right) - 1))
 
 
-def _rows(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def cut_rows(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes cut behind the end of a row."""
     waiting = b""
     for block in blocks:
@@ -166,7 +166,7 @@ def _rows(blocks: Iterable[bytes]) -> Iterator[bytes]:
 def holds_values(package: Package, part: str, stop: Stop) -> int:
     """Return how many cells of a sheet of XLSX hold a value; 2 stands for "several"."""
     count = 0
-    for block in _rows(package.blocks(part, stop, 1 << 16)):
+    for block in cut_rows(package.blocks(part, stop, 1 << 16)):
         count += sum(1 for _ in zip(range(2), _VALUE.finditer(block), strict=False))
         if count > 1:
             return 2

@@ -15,7 +15,7 @@ import pytest
 
 from aircan.contract import Type
 from aircan.status import Status
-from tests.aircan.rig import load
+from tests.aircan.rig import MemorySource, load
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "sheets"
 FILES = sorted(path for path in SAMPLES.iterdir() if path.suffix != ".json")
@@ -26,7 +26,7 @@ SOUND = [path for path in FILES if "error" not in EXPECTED[path.name]]
 @pytest.mark.parametrize("path", SOUND, ids=lambda path: path.name)
 def test_sample_gives_the_rows_beside_it(path):
     expected = EXPECTED[path.name]
-    final, sink, told = load(path.read_bytes(), expected.get("params"))
+    final, sink, told = load(MemorySource(path.read_bytes(), path.name), expected.get("params"))
     assert final.status is Status.DONE, final.error
     assert [[f["id"], f["type"]] for f in final.result["fields"]] == expected["fields"]
     assert sink.rows == expected["rows"]
@@ -38,7 +38,7 @@ def test_sample_gives_the_rows_beside_it(path):
 @pytest.mark.parametrize("path", [path for path in FILES if path not in SOUND], ids=lambda path: path.name)
 def test_sample_fails_with_the_error_beside_it(path):
     expected = EXPECTED[path.name]
-    final, sink, _ = load(path.read_bytes(), expected.get("params"))
+    final, sink, _ = load(MemorySource(path.read_bytes(), path.name), expected.get("params"))
     assert final.status is Status.FAILED
     assert final.error["code"] == expected["error"]
     assert sink.live is None
@@ -160,7 +160,7 @@ def test_sample_agrees_with_another_reader_cell_by_cell(path):
     """All columns forced to text. Columns that neither a name nor a value fills are left out by both."""
     expected = EXPECTED[path.name]
     types = {name: Type.TEXT for name, _ in expected["fields"]}
-    final, sink, _ = load(path.read_bytes(), expected.get("params"), types)
+    final, sink, _ = load(MemorySource(path.read_bytes(), path.name), expected.get("params"), types)
     if final.result["format"] == "csv":
         pytest.skip("no workbook")
     theirs = [[slowly(value) for value in row] for row in READERS[path.suffix](path, final.result["sheet"])]
