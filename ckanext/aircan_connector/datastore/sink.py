@@ -240,7 +240,7 @@ class DirectSink:
             self._finish_in_any_case()
 
     def _finish_in_any_case(self) -> None:
-        """Do what is left, or leave it to the janitor: a run that fails now would be tried again, and add rows twice."""
+        """Do what is left, or leave it to the janitor: a run that failed now would be tried again and add rows twice."""
         try:
             self._finish()
         except LoadFailed as exc:

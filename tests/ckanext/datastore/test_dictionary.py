@@ -47,6 +47,36 @@ def test_dictionary_survives_reloads_with_columns_added_and_removed(load, query,
     assert found["c"] is None
 
 
+EVERYTHING = {
+    "label": 'Größe "A"',
+    "notes": "# two\n\nlines, 100% {x} 'y' \\\\ %s",
+    "type_override": "text",
+    "unit": "m²",
+}
+"""What the page of the dictionary writes (label, notes, type_override), and a key of somebody else's."""
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        fields(a="text", b="numeric"),
+        fields(b="text", a="numeric"),
+        fields(x="date", a="text", y="text"),
+        fields(a="json"),
+    ],
+    ids=["the same", "another order and other types", "others around it", "another type alone"],
+)
+def test_all_that_a_dictionary_holds_survives_any_change_around_it(load, query, resource, columns):
+    load(resource, FIELDS, ROWS)
+    write(resource, a=EVERYTHING)
+    before = comments(query, resource)["a"]
+    load(resource, columns, [[None] * len(columns)])
+    assert comments(query, resource)["a"] == before
+    shown = {f["id"]: f for f in helpers.call_action("datastore_info", id=resource)["fields"]}["a"]["info"]
+    assert shown == EVERYTHING
+    assert dictionary.type_overrides(resource) == {"a": Type.TEXT}
+
+
 def test_private_data_of_other_plugins_survives(load, query, resource):
     load(resource, FIELDS, ROWS)
     raw = ' {"_info":{"label":"A"},"other":{"secret":[1,2]}}'
@@ -77,6 +107,22 @@ def test_the_label_is_in_this_versions_form(load, query, resource):
     load(resource, [Field("a", "The A"), Field("b", "b", Type.NUMERIC)], ROWS)
     new = tk.check_ckan_version(min_version="2.11")
     assert comments(query, resource) == {"a": ' {"_info":{"label":"The A"}}' if new else '{"label": "The A"}'}
+
+
+def test_the_columns_of_a_table_are_told_with_their_types(load, query, sinks, resource):
+    sink = sinks(resource)
+    assert sink.columns() is None
+    load(resource, fields(a="text", n="numeric", t="timestamp", d="date", b="bool", j="json"), [])
+    assert [(f.id, f.type.value, dict(f.reason)) for f in sink.columns()] == [
+        (name, kind, {"code": "table"})
+        for name, kind in zip("antdbj", ("text", "numeric", "timestamp", "date", "bool", "json"), strict=True)
+    ]
+    query(f'ALTER TABLE "{resource}" ADD COLUMN i int, ADD COLUMN w text[], ADD COLUMN z timestamptz')
+    assert [(f.type.value, f.reason["type"]) for f in sink.columns()[-3:]] == [
+        ("numeric", "integer"),
+        ("text", "text[]"),
+        ("timestamp", "timestamp with time zone"),
+    ]
 
 
 def test_type_overrides(load, query, resource):

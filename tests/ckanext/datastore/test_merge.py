@@ -443,6 +443,33 @@ class TestOnce:
         monkeypatch.setattr(stage, "drop_rows", busy)
         assert sink.publish(rows=3, when=Publish.SEARCHABLE).total == 6
 
+    def test_a_first_append_whose_index_cannot_be_built_now_is_left_to_the_janitor(
+        self, sinks, resource, query, monkeypatch
+    ):
+        from ckanext.aircan_connector.datastore import janitor, publish
+
+        def busy(*_args, **_kwargs):
+            raise TableBusy
+
+        sink = sinks(resource)
+        sink.begin(FIELDS, APPEND)
+        sink.put(part(ROWS))
+        with monkeypatch.context() as patch:
+            patch.setattr(publish, "index_live", busy)
+            assert sink.publish(rows=3, when=Publish.SEARCHABLE) == Written(3, 3)
+            sink.forget()
+        assert janitor.needs_index(resource)
+        janitor.drop_orphans([], older_than_s=0)
+        assert (janitor.needs_index(resource), leftovers(query)) == (False, [])
+
+    def test_rows_first_is_for_whole_tables(self, sinks, resource, query):
+        sink = sinks(resource)
+        sink.begin(FIELDS, Writing(Write.APPEND, rows_first=True))
+        sink.put(part(ROWS))
+        sink.publish(rows=3, when=Publish.ROWS)
+        sink.forget()
+        assert (search(resource, q="c")["total"], leftovers(query)) == (1, [])
+
     def test_the_janitor_drops_what_is_left(self, load, sinks, resource, query):
         from ckanext.aircan_connector.datastore import janitor
 
