@@ -246,7 +246,7 @@ PERSONS: dict[Type, tuple[Reading, ...]] = {
             Type.BOOLEAN,
             "[A-Za-z01]{1,5}",
             _IS_BOOLEAN,
-            value=f"CASE WHEN {_IS_TRUE} THEN 'true' ELSE 'false' END",
+            value=f"CASE WHEN {{v}} IS NULL THEN NULL WHEN {_IS_TRUE} THEN 'true' ELSE 'false' END",
         ),
     ),
     Type.DATE: (DATE,),
