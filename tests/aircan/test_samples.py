@@ -17,7 +17,7 @@ from tests.aircan.rig import SAMPLES, load
 FILES = sorted(path for path in SAMPLES.iterdir() if path.suffix not in (".json", ".md"))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def outcome(path):
     """Load a file once for all tests."""
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
