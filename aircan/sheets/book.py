@@ -121,7 +121,9 @@ def opened(path: Path, kind: str, *, wanted: str | int | None, workdir: Path, st
 
 def _named(path: Path, kind: str, workdir: Path) -> Path:
     """Return the file under a name that tells its reader the kind, which fails with a reason then."""
-    link = workdir / f"book.{kind}"
+    if path.suffix == f".{kind}":
+        return path
+    link = workdir / f"workbook.{kind}"
     link.unlink(missing_ok=True)
     link.symlink_to(path.resolve())
     return link
