@@ -138,6 +138,8 @@ class Grammar:
         A quote is put for each quoted text, then everything but delimiters and line ends goes; what is
         left must be the same for each record. Runs at memory speed, which is why it looks as it does.
         """
+        if b"\0" in data:
+            return None
         body = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
         if not body.endswith(b"\n"):
             body += b"\n"
@@ -149,7 +151,7 @@ class Grammar:
                 return None
         rows = body.count(b"\n")
         shape = self.delimiter * (columns - 1) + b"\n"
-        if b"\0" in body or body.translate(None, self._not_structure) != shape * rows:
+        if body.translate(None, self._not_structure) != shape * rows:
             return None
         return None if self._blank_line.search(b"\n" + body) else rows
 
