@@ -9,23 +9,57 @@ import pytest
 import sqlalchemy as sa
 from ckan import model as ckan_model
 from ckan import plugins as p
+from ckan.lib import app_globals
 from ckan.lib import jobs as ckan_jobs
 from ckan.tests import factories as ckan_factories
 from ckan.tests import helpers
+from passlib.hash import pbkdf2_sha512
 from werkzeug.datastructures import FileStorage
 
 from aircan.status import Status
 from ckanext.aircan_connector import config, jobs, model, settings
 
+from . import loaded
+
 
 @pytest.fixture
-def clean_db(with_plugins, reset_db, migrate_db_for):
+def with_plugins(ckan_config):
+    """The plugins of this test's configuration, loaded anew only if the test before had others."""
+    loaded.plugins()
+
+
+@pytest.fixture(autouse=True)
+def _only_plugins_asked_for(request):
+    """A test that asks for no plugins meets none."""
+    if "with_plugins" not in request.fixturenames:
+        loaded.no_plugins()
+
+
+@pytest.fixture
+def make_app(ckan_config):
+    """Return a client of CKAN's application, made anew only if this test's configuration differs."""
+    app_globals._CONFIG_CACHE.clear()
+    return loaded.client
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_passwords():
+    """Users are made for nearly every test; CKAN's 25,000 rounds for each password are not what is tested."""
+    rounds = pbkdf2_sha512.default_rounds
+    pbkdf2_sha512.default_rounds = 1
+    yield
+    pbkdf2_sha512.default_rounds = rounds
+
+
+@pytest.fixture
+def clean_db(with_plugins, migrate_db_for):
     """Empty tables, ours included. They are made once: a migration for each test would take most of its time."""
-    reset_db()
+    loaded.empty_tables()
     there = sa.inspect(ckan_model.meta.engine).get_table_names()
     for plugin, table in (("activity", "activity"), ("aircan_connector", settings.SETTING.name)):
         if p.plugin_loaded(plugin) and table not in there:
-            migrate_db_for(plugin)
+            with loaded.same_connections():
+                migrate_db_for(plugin)
 
 
 @pytest.fixture
