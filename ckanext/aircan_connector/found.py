@@ -27,6 +27,8 @@ LABELS: dict[str, str] = {
     "header_rows": N_("Rows of the header"),
     "blank_records": N_("Blank lines left out"),
     "skip_footer": N_("Rows left out at the end"),
+    "blanks_around_quotes": N_("Blanks around quotes"),
+    "footer_lines": N_("Lines left out at the end"),
     "crs": N_("Coordinate system"),
 }
 """Fact -> what stands before it; in this order, others follow."""
@@ -58,14 +60,22 @@ EVIDENCE: dict[tuple[str, str], str] = {
     ("encoding", "zeros"): N_("Every second byte is zero."),
     ("encoding", "letters"): N_("It is not valid UTF-8, and its letters make sense in this encoding."),
     ("encoding", "fallback"): N_("It is not valid UTF-8; this is what such files mostly are."),
+    ("delimiter", "cells"): N_("With it most lines have as many cells as the header."),
+    ("delimiter", "sep_line"): N_("The first line of the file says so."),
+    ("header_line", "first_line"): N_("It is the first line."),
+    ("header_line", "below_titles"): N_("The lines above have far fewer cells than the table."),
     ("sheet", "only"): N_("There is no other."),
     ("sheet", "first"): N_("It is the first visible sheet with data."),
 }
-"""Why, by a fact and what the library says in `<fact>_evidence`."""
+"""Why, by a fact and what the library says about it."""
 
-_NOT_FOUND = frozenset(
-    ("rows", "rejected", "fields", "bytes", "seconds", "sha256", "file", "warnings", "rejects", "written", "outputs")
-)
+_EVIDENCE_IN = {"header_line": "header_evidence"}
+"""Where the library says why, if not in `<fact>_evidence`."""
+
+_NOT_FOUND = {
+    "rows", "rejected", "fields", "bytes", "seconds", "sha256", "file", "warnings", "rejects", "written", "outputs",
+    "delimiter_share",
+}  # fmt: skip
 """Parts of a result that are no facts about the file, or are told with another one."""
 
 _SHOWN: dict[str, Callable[[Any], str]] = {
@@ -129,7 +139,7 @@ def _why(name: str, result: Mapping[str, Any], params: Mapping[str, Any], given:
     elif name in params:
         said.append(tk._("It is set for this file."))
     else:
-        evidence = EVIDENCE.get((name, str(result.get(f"{name}_evidence") or "")))
+        evidence = EVIDENCE.get((name, str(result.get(_EVIDENCE_IN.get(name, f"{name}_evidence")) or "")))
         said.append(tk._(evidence) if evidence else "")
     if name in ("sheet", "member"):
         others = [str(other) for other in result.get(f"{name}s") or () if other != result.get(name)]

@@ -19,13 +19,13 @@ def lines(result=None, **info):
 def test_delimited_text():
     result = {
         "rows": 3, "format": "csv", "encoding": "cp1252", "encoding_evidence": "fallback", "delimiter": ";",
-        "header_line": 4, "blank_records": 0, "sha256": "x", "fields": [{}],
+        "header_line": 4, "header_evidence": "below_titles", "delimiter_evidence": "cells", "blank_records": 0, "sha256": "x", "fields": [{}],
     }  # fmt: skip
     assert lines(result) == [
         ("Format", "delimited text (CSV)", ""),
         ("Encoding", "cp1252", "It is not valid UTF-8; this is what such files mostly are."),
-        ("Delimiter", "semicolon (;)", ""),
-        ("Line of the header", "4", ""),
+        ("Delimiter", "semicolon (;)", "With it most lines have as many cells as the header."),
+        ("Line of the header", "4", "The lines above have far fewer cells than the table."),
     ]
 
 
