@@ -47,8 +47,16 @@ def write_book(path: Path, rows: int) -> None:
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
         '<Default Extension="xml" ContentType="application/xml"/>'
         f'<Default Extension="rels" ContentType="{content}-package.relationships+xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{content}-officedocument.spreadsheetml.sheet.main+xml"/>'
-        "</Types>",
+        + "".join(
+            f'<Override PartName="/xl/{name}.xml" ContentType="{content}-officedocument.spreadsheetml.{kind}+xml"/>'
+            for name, kind in (
+                ("workbook", "sheet.main"),
+                ("worksheets/sheet1", "worksheet"),
+                ("sharedStrings", "sharedStrings"),
+                ("styles", "styles"),
+            )
+        )
+        + "</Types>",
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
         f'Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook {namespace} xmlns:r="{relations}"><sheets><sheet name="Data" sheetId="1" '
@@ -57,9 +65,11 @@ def write_book(path: Path, rows: int) -> None:
         f'<Relationship Id="rId1" Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/>'
         f'<Relationship Id="rId2" Type="{relations}/sharedStrings" Target="sharedStrings.xml"/>'
         f'<Relationship Id="rId3" Type="{relations}/styles" Target="styles.xml"/></Relationships>',
-        "xl/styles.xml": f'<styleSheet {namespace}><fonts count="1"><font/></fonts><fills count="1"><fill/></fills>'
+        "xl/styles.xml": f'<styleSheet {namespace}><fonts count="1"><font/></fonts>'
+        '<fills count="1"><fill><patternFill/></fill></fills>'
         '<borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="3">'
-        '<xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="22"/></cellXfs></styleSheet>',
+        '<xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="22"/></cellXfs>'
+        '<cellStyles count="1"><cellStyle name="Normal" xfId="0"/></cellStyles></styleSheet>',
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, text in parts.items():

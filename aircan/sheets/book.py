@@ -20,7 +20,7 @@ from aircan.sheets import binary, stream, survey
 from aircan.sheets.cells import Cell
 from aircan.sheets.package import Package, check
 from aircan.sheets.survey import Notes
-from aircan.sheets.xlsx import IN_MEMORY_BYTES, Workbook
+from aircan.sheets.xlsx import IN_MEMORY_BYTES, Workbook, has_east_asian
 
 BLOCK_ROWS = 2000
 """Rows in a block; narrow enough that a wide sheet stays in bounds, see BLOCK_CELLS."""
@@ -238,7 +238,8 @@ def _xlsx(path: Path, package: Package, wanted: str | int | None, workdir: Path,
     chosen, evidence = _choose(found, wanted)
     part = next(sheet.part for sheet in book.sheets if sheet.name == chosen.name)
     notes = survey.xlsx(package, part, stop)
-    if notes.exact and notes.cells <= CELL_LIMIT and package.size_bytes(book.strings) <= 2 * IN_MEMORY_BYTES:
+    small = notes.exact and notes.cells <= CELL_LIMIT and package.size_bytes(book.strings) <= 2 * IN_MEMORY_BYTES
+    if small and not has_east_asian(package, book.styles):
         with _book(path) as loaded:
             return replace(_loaded(loaded, found, chosen.name, {chosen.name: notes}, stop), evidence=evidence)
     spill = workdir / "strings.txt"

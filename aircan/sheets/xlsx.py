@@ -69,6 +69,9 @@ class Format(Enum):
 
 
 _MOMENTS = frozenset([*range(14, 23), 45, 47])
+EAST_ASIAN = frozenset([*range(27, 37), *range(50, 59)])
+"""Dates and times in Chinese, Japanese and Korean Excel (ECMA-376, 18.8.30), which the compiled reader takes for
+numbers."""
 _DURATION = 46
 
 
@@ -87,7 +90,17 @@ def _format(number: str, custom: dict[Any, Format]) -> Format:
     if number in custom:
         return custom[number]
     known = int(number) if number.isdecimal() else 0
-    return Format.MOMENT if known in _MOMENTS else Format.DURATION if known == _DURATION else Format.NUMBER
+    return Format.MOMENT if known in _MOMENTS | EAST_ASIAN else Format.DURATION if known == _DURATION else Format.NUMBER
+
+
+def has_east_asian(package: Package, styles: str) -> bool:
+    """Return whether a cell format is a date only in Chinese, Japanese or Korean Excel."""
+    if not styles:
+        return False
+    root = package.xml(styles)
+    custom = {form.get("numFmtId") for form in root.iterfind("{*}numFmts/{*}numFmt")}
+    used = {xf.get("numFmtId", "0") for xf in root.iterfind("{*}cellXfs/{*}xf")} - custom
+    return any(number.isdecimal() and int(number) in EAST_ASIAN for number in used)
 
 
 def format_of(code: str) -> Format:

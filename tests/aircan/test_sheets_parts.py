@@ -30,6 +30,10 @@ moment_of = dt.datetime
 STREAMED = [path for path in SOUND if path.suffix in (".xlsx", ".xlsm")]
 
 
+APART = ("stray_cell_at_the_very_end.xlsx", "east_asian_date_format.xlsx")
+"""The compiled reader ends the process at the first, and takes the dates of the second for numbers."""
+
+
 def streamed(path, tmp_path, sheet=None):
     """Return name -> rows of all sheets as our stream gives them, {number: cells}."""
     with Package(path) as package:
@@ -76,9 +80,7 @@ def way(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize(
-    "path", [p for p in STREAMED if not p.name.startswith("stray_cell")], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", [p for p in STREAMED if p.name not in APART], ids=lambda path: path.name)
 def test_the_stream_gives_the_cells_of_the_compiled_reader(path, tmp_path):
     assert trimmed(streamed(path, tmp_path)) == trimmed(compiled(path))
 
