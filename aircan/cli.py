@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aircan import __version__
+from aircan import __version__, sniffed
 from aircan.columns.rules import Rules
-from aircan.contract import Order, Reject, Report
+from aircan.contract import Order, Reject, Report, Type
 from aircan.engine import Engine
 from aircan.errors import AircanError, OrderRefused
 from aircan.folder import FolderSink
@@ -24,6 +24,7 @@ from aircan.net.sources import FileSource, LinkSource
 from aircan.ports import Source, never
 from aircan.run import run
 from aircan.status import Status
+from aircan.steps.convert import refuse
 from aircan.steps.infer import infer
 from aircan.steps.sniff import sniff
 from aircan.table import Rejects, explain
@@ -47,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("sniff", help="say what a file is, and the type of each column with its reason")
     one.add_argument("file", type=Path)
-    one.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="delimiter, encoding, ...")
+    one.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="delimiter=;  null_words='[\"?\"]'"
+    )
+    one.add_argument("--type", action="append", default=[], metavar="COLUMN=TYPE", help="type as if a person chose it")
     one.set_defaults(command=_sniff)
     other = commands.add_parser("run", help="carry out an order and write the rows into a folder")
     other.add_argument("order", type=Path, help="the order, a JSON file")
@@ -66,8 +70,22 @@ def _params(pairs: Sequence[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise OrderRefused(field=f"params.{name}")
-        params[name] = int(value) if value.isdigit() else value
+        try:
+            params[name] = json.loads(value)
+        except ValueError:
+            params[name] = value
     return params
+
+
+def _types(pairs: Sequence[str]) -> dict[str, Type]:
+    types: dict[str, Type] = {}
+    for pair in pairs:
+        name, _, kind = pair.rpartition("=")
+        try:
+            types[name] = Type(kind)
+        except ValueError as exc:
+            raise OrderRefused(field=f"types.{name or pair}") from exc
+    return types
 
 
 def _sniff(arguments: argparse.Namespace) -> int:
@@ -78,11 +96,12 @@ def _sniff(arguments: argparse.Namespace) -> int:
         name, stop = arguments.file.name, never()
         table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=stop, name=name)
         with Engine(workdir, stop=never(), memory_mb=table.memory_mb) as engine:
-            columns = infer(table, engine, types={}, rules=Rules.of(params))
+            columns = infer(table, engine, types=_types(arguments.type), rules=Rules.of(params))
+            refuse(table, columns.columns, engine, rejects)
         rejects.flush()
     shown = {
         **table.facts,
-        "rows": table.rows,
+        "rows": table.rows + table.rejected - rejects.count,
         "rejected": rejects.count,
         "fields": [field.to_dict() for field in columns.fields],
         "warnings": [dict(warning) for warning in (*table.warnings, *columns.warnings)],
@@ -91,21 +110,9 @@ def _sniff(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(shown, ensure_ascii=False))
     else:
-        _show_sniffed(shown, found)
+        for line in sniffed.lines(shown, found):
+            print(line)
     return 0
-
-
-def _show_sniffed(shown: dict[str, Any], rejects: Sequence[Reject]) -> None:
-    facts = ("format", "archive", "member", "records", "encoding", "delimiter", "header_line", "rows", "rejected")
-    print(", ".join(f"{name} {shown[name]!r}" for name in facts if name in shown))
-    width = max(len(field["id"]) for field in shown["fields"])
-    for field in shown["fields"]:
-        reason = ", ".join(f"{name} {value!r}" for name, value in field["reason"].items() if name != "code")
-        print(f"  {field['id']:{width}}  {field['type']:9}  {field['reason']['code']}{': ' if reason else ''}{reason}")
-    for warning in shown["warnings"]:
-        print("warning: " + ", ".join(f"{name} {value!r}" for name, value in warning.items()))
-    for reject in rejects:
-        print(f"rejected: line {reject.line}: {explain(reject)}")
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ LIBRARY = [
     ["aircan.steps"],
     ["aircan.recipes"],
     ["aircan.run"],
-    ["aircan.folder"],
+    ["aircan.folder", "aircan.sniffed"],
     ["aircan.cli"],
 ]
 CONNECTOR = [

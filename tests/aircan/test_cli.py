@@ -8,6 +8,8 @@ from aircan import __version__
 from aircan.cli import main
 from tests.aircan.rig import SAMPLES, order
 
+FEW = ("no_header_below_a_title", "header_only", "sep_line_of_excel", "blanks_before_quotes", "tab_separated")
+
 
 @pytest.fixture
 def order_file(tmp_path):
@@ -26,7 +28,66 @@ def test_version(capsys):
 def test_sniff_tells_columns_types_and_reasons(capsys):
     assert main(["sniff", str(SAMPLES / "codes_with_leading_zeros.csv")]) == 0
     out = capsys.readouterr().out
-    assert "leading_zero: count 2, line 2, value '02124'" in out
+    assert "text       leading_zero: 2 values, first in line 2: '02124'" in out
+
+
+def test_sniff_tells_what_was_found_and_why(capsys, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes("Bericht 2024;\n\nStadt;Preis;Code\nKöln;1,5;01\nBonn;NA;2\nUlm;3\nSumme;4,5;3\n".encode("cp1252"))
+    assert main(["sniff", str(path)]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+format         csv
+encoding       cp1252  (guessed: not UTF-8, and its letters speak for no other encoding)
+delimiter      ;  (75 % of the first records have as many cells as the header)
+header_line    3  (what is above fills fewer cells than the records below)
+header_rows    1
+blank_records  0
+rows           3
+rejected       1
+
+Stadt  text       words: line 4: 'Köln'
+Preis  numeric    decimal_comma: 2 values, first in line 4: '1,5'
+Code   text       leading_zero: 1 value, first in line 4: '01'
+
+warning: encoding_guessed: encoding 'cp1252'
+warning: lines_above: 1, first 'Bericht 2024;'
+warning: null_words: Preis, 1 value, first in line 5: 'NA'
+warning: totals_line: line 7: 'Summe'
+rejected: line 6: 2 cells instead of 3
+"""
+    )
+
+
+def test_sniff_takes_parameters_as_json_and_types(capsys, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"n,t\n?,1\n1,x\n2,3\n")
+    params = ["--param", 'null_words=["?"]', "--param", "header_rows=1", "--param", "strip=true", "--type", "t=numeric"]
+    assert main(["sniff", *params, str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "warning: null_words: n, 1 value, first in line 2: '?'" in out
+    assert "rejected: line 3: x in column t is not of type numeric" in out
+    assert "rows" in out.splitlines()[-9]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--param", "strip"], ["--param", "strip=7"], ["--type", "t"], ["--type", "t=int"]]
+)
+def test_sniff_refuses_what_it_does_not_understand(arguments, capsys):
+    assert main(["sniff", *arguments, str(SAMPLES / "one_column.csv")]) == 1
+    assert "order_refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SAMPLES.parent.rglob("*.*")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_sniff_prints_something_for_every_sample(path, capsys):
+    if path.suffix in (".md", ".py") or (path.parent.name == "csv" and path.stem not in FEW):
+        pytest.skip("not a sample, or one of very many")
+    code = main(["sniff", str(path)])
+    told = capsys.readouterr()
+    assert (code == 0 and told.out.startswith("format") and not told.err) or (code == 1 and ": " in told.err)
 
 
 def test_sniff_as_json(capsys):
