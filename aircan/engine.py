@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from aircan.errors import JobStopped
+from aircan.errors import FileDamaged, FileEncrypted, FormatUnknown, JobStopped
 from aircan.ports import Stop
 
 WATCH_S = 0.2
@@ -39,7 +39,7 @@ class Engine:
                 "autoload_known_extensions": False,
             }
         )
-        self._connection.execute("SET enable_progress_bar = false")
+        self._connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows. Raises JobStopped when stopped."""
@@ -93,6 +93,21 @@ class Engine:
         while not ended.wait(WATCH_S):
             if self._stop.is_set():
                 self._connection.interrupt()
+
+
+@contextlib.contextmanager
+def broken_file(found: str) -> Iterator[None]:
+    """Turn what DuckDB says of a broken file of the kind `found` into FileDamaged, FileEncrypted or FormatUnknown."""
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.ParserException):
+        raise
+    except duckdb.OutOfMemoryException as exc:
+        raise FormatUnknown(str(exc)[:200], found=f"{found} with row groups too large for the memory") from exc
+    except duckdb.Error as exc:
+        if "encrypt" in str(exc):
+            raise FileEncrypted(str(exc)[:200], found=found) from exc
+        raise FileDamaged(str(exc)[:200], found=found, reason="it cannot be read to its end") from exc
 
 
 def literal(text: str) -> str:

@@ -46,6 +46,7 @@ class Table:
         decimal_comma: whether a comma may be a decimal mark (it is not the delimiter).
         nested: numbers of the columns (from 0) all of whose values are JSON objects or arrays.
         memory_mb: memory that DuckDB needs for the longest record.
+        one_thread: whether the engine has to read with one thread, as several would hold too much at once.
         facts: what was found, JSON-ready: {"encoding", "delimiter", "header_line", "blank_records", ...}.
         warnings: [{"code", facts}].
     """
@@ -59,6 +60,7 @@ class Table:
     decimal_comma: bool = False
     nested: frozenset[int] = frozenset()
     memory_mb: int = 96
+    one_thread: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Mapping[str, Any], ...] = ()
 

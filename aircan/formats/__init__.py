@@ -1,6 +1,6 @@
 """The formats that can be read, one file each. The bytes decide which it is, not the name.
 
-A new format is a file here and a line in MENU. Imports only `table`, `contract`, `ports` and `errors`.
+A new format is a file here and a line in MENU. Imports only `table`, `text`, `engine` and what is below them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from aircan.formats import csv, json, sheets
+from aircan.formats import csv, json, parquet, sheets
 from aircan.ports import Stop
 from aircan.table import Rejects, Table
 
@@ -33,5 +33,5 @@ class Format(Protocol):
         ...
 
 
-MENU: tuple[Format, ...] = (sheets, json, csv)
+MENU: tuple[Format, ...] = (sheets, parquet, json, csv)
 """Asked in this order. Delimited text recognises all text, so it stays last."""

@@ -129,7 +129,7 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
     table = _sniff(fetched, order, report, stop, workdir, rejects)
     _judge(table.rows, rejects, options)
     memory_mb = max(options.memory_mb, table.memory_mb)
-    threads = options.threads if len(table.labels) <= WIDE_COLUMNS else 1
+    threads = 1 if table.one_thread or len(table.labels) > WIDE_COLUMNS else options.threads
     with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=threads) as engine:
         columns = _infer(table, engine, order, sink.columns(), report, rejects, options)
         rows = table.rows + table.rejected - rejects.count

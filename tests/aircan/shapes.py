@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import bz2
 import csv
+import datetime as dt
+import decimal
 import gzip
 import io
 import json
 import lzma
 import re
+import struct
 import zipfile
+
+import pytest
 
 from tests.aircan.rig import SAMPLES
 
-FOLDERS = [SAMPLES.parent / name for name in ("archives", "json")]
+FOLDERS = [SAMPLES.parent / name for name in ("archives", "json", "parquet")]
 
 
 class Number(str):
@@ -68,7 +73,7 @@ def read(path, expected):
     data = path.read_bytes()
     if path.parent.name == "archives":
         return read_archive(data, expected)
-    return read_json(data, expected)
+    return read_parquet(path) if path.parent.name == "parquet" else read_json(data, expected)
 
 
 def read_archive(data, expected):
@@ -214,3 +219,81 @@ def turned(columns):
         return list(columns.values())
     keys = [key for key, _ in next(iter(columns.values()))]
     return [Pairs((name, dict(column)[key]) for name, column in columns.items()) for key in keys]
+
+
+def read_parquet(path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(path)
+    columns = [column_of(chunk) for chunk in table.columns]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    sound = [row for row in rows if not any("\0" in cell for cell in row if cell is not None)]
+    return table.column_names, sound, len(rows) - len(sound)
+
+
+def column_of(column):
+    """The texts of a column of pyarrow."""
+    kind = str(column.type)
+    if kind == "timestamp[ns]" or kind.startswith("duration"):
+        numbers = column.cast("int64").to_pylist()
+        return [n if n is None else moment(n) if kind == "timestamp[ns]" else str(n) for n in numbers]
+    found = column.to_pylist()
+    if "binary" in kind:
+        try:
+            texts = [b if b is None else b.decode() for b in found]
+            assert not any("\0" in text for text in texts if text is not None)
+        except (UnicodeDecodeError, AssertionError):
+            return [b if b is None else "\\x" + b.hex() for b in found]
+        return texts
+    if kind.startswith("map"):
+        found = [pairs if pairs is None else dict(pairs) for pairs in found]
+    return [leaf(value, kind) for value in found]
+
+
+def moment(nanoseconds):
+    whole, rest = divmod(nanoseconds, 10**9)
+    text = dt.datetime.fromtimestamp(whole, dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{text}.{rest:09d}".rstrip("0").rstrip(".")
+
+
+def leaf(value, kind=""):
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return real(value, "f" if kind == "float" else "d")
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, dt.datetime) and value.tzinfo:
+        return short(value.astimezone(dt.timezone.utc).replace(tzinfo=None).isoformat(" ")) + "+00"
+    if isinstance(value, dt.datetime):
+        return short(value.isoformat(" "))
+    if isinstance(value, dt.time):
+        return short(value.isoformat())
+    return nested(value) if isinstance(value, (list, dict)) else str(value)
+
+
+def nested(value):
+    if isinstance(value, dict):
+        return "{" + ",".join(json.dumps(key) + ":" + nested(inner) for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(nested, value)) + "]"
+    if value is None:
+        return "null"
+    is_word = isinstance(value, (str, dt.date, dt.time))
+    return json.dumps(leaf(value), ensure_ascii=False) if is_word else leaf(value)
+
+
+def short(text):
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def real(value, size):
+    """The shortest digits that give the same number; no minus before zero."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    for digits in range(1, 18):
+        text = repr(float(f"{value:.{digits}g}"))
+        if struct.pack(size, float(text)) == struct.pack(size, value):
+            return text if value else "0.0"
+    raise AssertionError(value)
