@@ -67,6 +67,21 @@ def load_connections() -> int:
     return int(tk.config[PREFIX + "load.connections"])
 
 
+def load_threads() -> int:
+    """Return how many cores one load reads and converts with."""
+    return int(tk.config[PREFIX + "load.threads"])
+
+
+def load_memory_mb() -> int:
+    """Return the memory of the engine that decides types and converts, in MB."""
+    return int(tk.config[PREFIX + "load.memory_mb"])
+
+
+def work_memory_mb() -> int:
+    """Return the memory that PostgreSQL may use to build an index of a load, in MB; 0: its own setting."""
+    return int(tk.config[PREFIX + "load.work_memory_mb"])
+
+
 def time_limit_s() -> int:
     """Return the seconds after which a run of the factory local is stopped."""
     return int(tk.config[PREFIX + "load.time_limit_s"])

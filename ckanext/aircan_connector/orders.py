@@ -47,6 +47,8 @@ def defaults() -> dict[str, Any]:
         "max_reject_share": config.max_reject_share(),
         "publish": config.publish().value,
         "load_connections": config.load_connections(),
+        "threads": config.load_threads(),
+        "memory_mb": config.load_memory_mb(),
         "max_size_bytes": config.max_size_bytes(),
         "max_rejects_kept": config.max_rejects_kept(),
     }

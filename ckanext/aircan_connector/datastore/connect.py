@@ -80,6 +80,8 @@ class Connections:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(_PRELUDE.format(sql.Literal(lock_timeout_ms)))
+                if size_mb := config.work_memory_mb():
+                    cursor.execute("SET LOCAL maintenance_work_mem = %s", (f"{size_mb}MB",))
                 yield cursor
             self._raise_if_stopped()
             connection.commit()

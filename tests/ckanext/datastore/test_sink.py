@@ -333,3 +333,10 @@ def test_connections_are_named_after_the_job_and_closed(query, resource):
 
 def _stage(query):
     return next(name for name in leftovers(query) if len(name) == 40)
+
+
+@pytest.mark.ckan_config("ckanext.aircan_connector.load.work_memory_mb", 77)
+def test_an_index_is_built_with_the_memory_of_the_option(sinks, resource):
+    with sinks(resource)._connections.transaction() as cursor:
+        cursor.execute("SHOW maintenance_work_mem")
+        assert cursor.fetchone() == ("77MB",)
