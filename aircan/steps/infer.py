@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +70,17 @@ class _Case:
     misfits: tuple[int, ...] = ()
     proofs: tuple[int, ...] = ()
     nested: bool = False
+    others: list[Reading] = dataclasses.field(default_factory=list)
+
+    def widen(self) -> bool:
+        """Take up every reading of a person's type when none of the likely ones fits all values; whether it did.
+
+        A reading that fits all values fits the sample, so the first of the likely ones is the first of all.
+        """
+        if not self.others or any(proofs and not n for n, proofs in zip(self.misfits, self.proofs, strict=True)):
+            return False
+        self.readings, self.others = self.others, []
+        return True
 
     @property
     def v(self) -> str:
@@ -94,6 +106,8 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], rules: Rul
     sample = _sample(table, engine, len(fields), rules)
     cases = [_case(i, field, types, table, rules, [row[i] for row in sample]) for i, field in enumerate(fields)]
     for some in _batches(cases):
+        _count(some, table, engine)
+    for some in _batches([case for case in cases if case.widen()]):
         _count(some, table, engine)
     columns = [_decide(case, table.rows) for case in cases]
     columns, nulls = _explain(columns, cases, sample, table, engine)
@@ -160,7 +174,13 @@ def _case(
     person = types.get(field.id)
     nested = index in table.nested and person in (None, Type.JSON)
     readings = [] if nested else _possible(field, types, table, rules, sample)
-    return _Case(index, field, person, rules, readings, nested=nested)
+    case = _Case(index, field, person, rules, readings, nested=nested)
+    if person and len(readings) > 1:
+        seen = {value for value in sample if value and value not in rules.null_words}
+        case.others = readings
+        likely = [r for r in readings if all(r.has_shape(value) for value in seen)] if seen else []
+        case.readings = likely or readings[:1]
+    return case
 
 
 def _possible(

@@ -194,6 +194,20 @@ def test_a_persons_type_is_matched_by_the_cleaned_id():
     assert result["fields"][0]["type"] == "text"
 
 
+@pytest.mark.parametrize(("early", "late", "kept"), [(2100, 5000, 5000), (5000, 2100, 5000), (2100, 0, 2100)])
+def test_a_persons_type_is_read_in_the_way_that_fits_most_values_of_the_whole_file(early, late, kept):
+    """Whatever the first 2,000 rows, which are looked at first, are like."""
+    data = "d\n" + "2024-05-13\n" * early + "31/12/2024\n" * late
+    rows, _, result = loaded(data.encode(), types={"d": Type.DATE})
+    assert (len(rows), result["rejected"]) == (kept, early + late - kept)
+
+
+def test_a_persons_type_of_a_column_that_is_blank_at_first():
+    data = "a,d\n" + "1,\n" * 5000 + "1,31/12/2024 10:00\n"
+    rows, _, result = loaded(data.encode(), types={"d": Type.TIMESTAMP})
+    assert (rows[-1], result["rejected"]) == (["1", "2024-12-31 10:00:00"], 0)
+
+
 def test_a_table_of_many_columns():
     count = 300
     data = ",".join(f"c{i}" for i in range(count)) + "\n" + (",".join(["1"] * count) + "\n") * 3
