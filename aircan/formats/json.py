@@ -142,7 +142,8 @@ def _lines(file: BinaryIO, stop: Stop) -> Iterator[Value]:
             line = line if not more.endswith(b"\n") else line + b"\n"
         if not line.isspace():
             levels = jsonscan.closed(line.lstrip(), 0)[1]
-            yield Value(offset, number, line.rstrip(b"\r\n"), size, levels)
+            text = line.rstrip(b"\r\n")
+            yield Value(offset, number, text, size - len(line) + len(text), levels)
         offset += size
 
 
