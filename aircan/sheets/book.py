@@ -16,7 +16,7 @@ import python_calamine as calamine
 
 from aircan.errors import SheetMissing, SheetTooLarge, WorkbookDamaged, WorkbookEmpty, WorkbookEncrypted
 from aircan.ports import Stop
-from aircan.sheets import binary, stream, survey
+from aircan.sheets import biff, binary, stream, survey
 from aircan.sheets.cells import Cell
 from aircan.sheets.package import Package, check
 from aircan.sheets.survey import Notes
@@ -107,8 +107,8 @@ def opened(path: Path, kind: str, *, wanted: str | int | None, workdir: Path, st
         WorkbookDamaged, WorkbookEncrypted, WorkbookEmpty, SheetMissing, SheetTooLarge, JobStopped.
     """
     if kind == "xls":
-        with _book(_named(path, kind, workdir)) as book:
-            yield _xls(book, wanted, stop)
+        with _xls(_named(path, kind, workdir), wanted, stop) as sheet:
+            yield sheet
         return
     with Package(path) as package:
         if kind == "xlsx":
@@ -200,9 +200,18 @@ def _loaded(book: Any, found: Sequence[_Found], wanted: str | int | None, notes:
     return Sheet(chosen.name, _listed(found), evidence, known, sheet.width, lambda: _blocks(sheet, stop))
 
 
-def _xls(book: Any, wanted: str | int | None, stop: Stop) -> Sheet:
-    found = [_Found(name, visible, _values(_sheet(book, name))) for name, visible in _shown(book)]
-    return _loaded(book, found, wanted, {}, stop)
+@contextlib.contextmanager
+def _xls(path: Path, wanted: str | int | None, stop: Stop) -> Iterator[Sheet]:
+    known = biff.notes(path, stop)
+    for notes in known:
+        _bounded(notes)
+    with _book(path) as book:
+        shown = _shown(book)
+        by_name = (
+            {name: notes for (name, _), notes in zip(shown, known, strict=False)} if len(shown) == len(known) else {}
+        )
+        found = [_Found(name, visible, _values(_sheet(book, name))) for name, visible in shown]
+        yield _loaded(book, found, wanted, by_name, stop)
 
 
 def _ods(path: Path, package: Package, wanted: str | int | None, stop: Stop) -> Sheet:

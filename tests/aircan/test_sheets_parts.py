@@ -242,7 +242,7 @@ def test_the_limit_decides_at_the_cell(limit, is_streamed, monkeypatch, tmp_path
         assert sheet.streamed is is_streamed
 
 
-@pytest.mark.parametrize("name", ["other_sheets_are_told.ods", "hidden_sheet.xlsb"])
+@pytest.mark.parametrize("name", ["other_sheets_are_told.ods", "hidden_sheet.xlsb", "hidden_sheet_is_not_chosen.xls"])
 @pytest.mark.parametrize(("limit", "fails"), [(3, True), (6, False)])
 def test_kinds_that_cannot_be_streamed_have_a_limit(name, limit, fails, monkeypatch, tmp_path):
     monkeypatch.setattr(book, "MOST_CELLS", limit)
