@@ -475,3 +475,33 @@ class TestSettings:
         s = scene()
         jobs.fail(s.job["id"], FactoryUnavailable(factory="local"))
         assert "aircan-change" not in s.text(s.run)
+
+
+class TestButtonsOfTheList:
+    @pytest.mark.parametrize("who", ["anonymous", "reader", "member", "editor"])
+    def test_for_editors_alone(self, scene, who):
+        s = scene()
+        path = s.get(s.base, who).body
+        assert (f'formaction="{s.run}/cancel"' in path) == (who in EDITORS)
+        assert ('<form method="post" id="aircan-rows">' in path) == (who in EDITORS)
+
+    def test_what_can_be_done_depends_on_the_status(self, scene):
+        s = scene()
+        s.fail()
+        failed = s.text(s.base)
+        assert f'formaction="{s.run}/retry"' in failed
+        assert "/cancel" not in failed
+        jobs.submit(resource=s.resource, dataset=s.dataset["id"], user=None, name="a.csv", mark="n")
+        assert s.text(s.base).count("formaction=") == 2
+
+    def test_nothing_for_a_run_that_is_done(self, scene):
+        s = scene()
+        s.done(rows=1)
+        assert "formaction=" not in s.text(s.base)
+
+    def test_two_answers_of_a_living_list_are_equal(self, scene):
+        """A token in the list would make it look changed at each look, and the open page would look all the time."""
+        s = scene()
+        ago = re.compile(r"<time.*?</time>")
+        first, second = (ago.sub("", s.text(f"{s.base}/live")) for _ in range(2))
+        assert first == second
