@@ -20,7 +20,7 @@ from .conftest import fields, part, search
 PROGRAM = """
 import sys
 from ckanext.aircan_connector import config
-config.datastore_write_url = lambda: sys.argv[1]
+config.datastore_write_url, config.work_memory_mb = lambda: sys.argv[1], lambda: 0
 from ckanext.aircan_connector.datastore.sink import DirectSink
 from aircan.contract import Field, Part, Type
 sink = DirectSink(sys.argv[3], sys.argv[2])
@@ -33,7 +33,7 @@ for number in range(10**6):
 MERGE = """
 import sys, time
 from ckanext.aircan_connector import config
-config.datastore_write_url = lambda: sys.argv[1]
+config.datastore_write_url, config.work_memory_mb = lambda: sys.argv[1], lambda: 0
 from ckanext.aircan_connector.datastore import merge
 from ckanext.aircan_connector.datastore.sink import DirectSink
 from aircan.contract import Field, Part, Publish, Write, Writing
