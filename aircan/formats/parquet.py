@@ -52,8 +52,10 @@ class _Column:
         return self.type.endswith("]") or self.type.startswith(_NESTED)
 
     @property
-    def may_hold_nul(self) -> bool:
-        return self.type in ("VARCHAR", "BLOB")
+    def nul(self) -> str:
+        """SQL: whether a value holds a NUL character, which PostgreSQL cannot store."""
+        mark = r"'\u0000'" if self.nested else "chr(0)"
+        return f"contains({self.text}, {mark})"
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ def read(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejec
     with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=1) as engine, broken_file(FOUND):
         seen = _look(path, columns, engine)
         columns = [_binary(column) if column.number in seen.binary else column for column in columns]
-        where = " OR ".join(f"contains(CAST(k{number} AS VARCHAR), chr(0))" for number in seen.nul) or "false"
+        where = " OR ".join(f"coalesce({columns[number].nul}, false)" for number in seen.nul) or "false"
         rejected = _refuse(path, columns, where, engine, rejects) if seen.nul else 0
-    source = f"FROM {_file(path, columns)} WHERE NOT coalesce({where}, false)"
+    source = f"FROM {_file(path, columns)} WHERE NOT ({where})"
     texts = ", ".join(f"{column.text} AS c{column.number}" for column in columns)
     return Table(
         format=NAME,
@@ -173,9 +175,7 @@ def _look(path: Path, columns: Sequence[_Column], engine: Engine) -> _Seen:
         some = columns[start : start + SUMS_AT_ONCE]
         asked = [("read", c.number, f"max(strlen({_try(c)}))") for c in some]
         asked += [("binary", c.number, f"count(*) FILTER ({_is_binary(c)})") for c in some if c.type == "BLOB"]
-        asked += [
-            ("nul", c.number, f"count(*) FILTER (contains({c.text}, chr(0)))") for c in some if c.type == "VARCHAR"
-        ]
+        asked += [("nul", c.number, f"count(*) FILTER ({c.nul})") for c in some if c.nested or c.type == "VARCHAR"]
         asked += [("bare", c.number, f"count(*) FILTER ({_BARE.format(v=c.text)})") for c in some if c.nested]
         listed = ", ".join(sql for _, _, sql in asked)
         rows, *found = engine.row(f"SELECT count(*), {listed} FROM {_file(path, columns)}")  # noqa: S608
@@ -229,7 +229,7 @@ class _Places:
         if not rows:
             return {}
         texts = ", ".join(f"{column.text} AS c{column.number}" for column in self.columns)
-        sound = f"{_file(self.path, self.columns, numbered=True)} WHERE NOT coalesce({self.where}, false)"
+        sound = f"{_file(self.path, self.columns, numbered=True)} WHERE NOT ({self.where})"
         number = "place + 1" if self.where == "false" else "row_number() OVER (ORDER BY place)"
         wanted = ", ".join(map(str, rows))
         sql = f"SELECT * FROM (SELECT {number} AS n, place + 1, {texts} FROM {sound}) WHERE n IN ({wanted})"  # noqa: S608

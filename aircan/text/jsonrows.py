@@ -39,6 +39,8 @@ _TEXT = msgspec.json.Decoder(str)
 _PLAIN = rb'(?:null|("[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*|true|false))'
 _BARE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|(-?\bInfinity\b|\bNaN\b)', re.S)
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 Cells = Mapping[str, bytes]
 """Key -> the bytes of its value, JSON without blanks."""
 
@@ -256,6 +258,8 @@ class Writer:
         if raw == b"null":
             return b""
         if first in b"{[":
+            if b"\\u0000" in raw and _NUL.search(raw):
+                raise Refused("nul")
             self._nested.add(key)
             return b'"' + raw.replace(b'"', b'""') + b'"'
         self._scalar.add(key)

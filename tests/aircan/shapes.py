@@ -61,6 +61,7 @@ def cell(value):
             value.encode()
             assert "\0" not in value
         return value if value is None else str(value)
+    assert r"\u0000" not in compact(value).replace(r"\\", "")
     return compact(value)
 
 
@@ -226,7 +227,7 @@ def read_parquet(path):
     table = parquet.read_table(path)
     columns = [column_of(chunk) for chunk in table.columns]
     rows = [list(row) for row in zip(*columns, strict=True)]
-    sound = [row for row in rows if not any("\0" in cell for cell in row if cell is not None)]
+    sound = [row for row in rows if not any("\0" in cell or r"\u0000" in cell for cell in row if cell is not None)]
     return table.column_names, sound, len(rows) - len(sound)
 
 
