@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ class FolderSink:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._stage = folder, folder / ".stage"
         self._fields: list[Field] = []
         self._rows: dict[int, int] = {}
 
@@ -31,29 +32,34 @@ class FolderSink:
         return [replace(field, reason={"code": "table"}, nulls=0) for field in found]
 
     def begin(self, fields: Sequence[Field], writing: Writing = REPLACE) -> None:
-        """Remove what an earlier run left. Raises OrderRefused for rows that are to be added to others."""
+        """Start anew; what an earlier run published stays until then. Raises OrderRefused when rows are to be added."""
         if writing.mode is not Write.REPLACE:
             raise OrderRefused("a folder holds the rows of one file", field="params.write")
-        self._folder.mkdir(parents=True, exist_ok=True)
         self.discard()
+        self._stage.mkdir(parents=True)
         self._fields = list(fields)
 
     def put(self, part: Part) -> None:
         """Write a part; one that is there already is left alone."""
         if part.number not in self._rows:
-            (self._folder / f"part-{part.number:05}.csv").write_bytes(part.data)
+            (self._stage / f"part-{part.number:05}.csv").write_bytes(part.data)
             self._rows[part.number] = part.rows
 
     def publish(self, *, rows: int, when: Publish) -> Written:
-        """Write fields.json. Raises RowsMissing when the parts do not hold `rows` rows."""
+        """Put the parts and fields.json in the place of earlier ones. Raises RowsMissing when they hold other rows."""
         if sum(self._rows.values()) != rows:
             raise RowsMissing(rows=rows, loaded=sum(self._rows.values()))
         described = json.dumps([field.to_dict() for field in self._fields], ensure_ascii=False, indent=1)
-        (self._folder / "fields.json").write_text(described, encoding="utf-8")
+        (self._stage / "fields.json").write_text(described, encoding="utf-8")
+        for path in [*self._folder.glob("part-*.csv"), *self._folder.glob("fields.json")]:
+            path.unlink()
+        for path in self._stage.iterdir():
+            path.rename(self._folder / path.name)
+        self._stage.rmdir()
         return Written(rows, rows)
 
     def discard(self) -> None:
-        """Remove the parts."""
-        for path in [*self._folder.glob("part-*.csv"), *self._folder.glob("fields.json")]:
-            path.unlink()
+        """Remove the parts that are not published."""
+        if self._stage.exists():
+            shutil.rmtree(self._stage)
         self._rows.clear()
