@@ -192,3 +192,41 @@ def test_the_keyboard_reaches_everything_and_narrow_screens_do_not_scroll_sidewa
     assert page.evaluate("document.activeElement.id") == "aircan-retry"
     page.keyboard.press("Tab")
     assert "Open the file" in page.evaluate("document.activeElement.textContent")
+
+
+def test_a_file_is_read_otherwise_by_its_settings_and_so_is_the_next(page, site, dataset, tmp_path):
+    """Two rows of names, of which the first is no header by itself: said once, kept with the file."""
+    file = tmp_path / "survey.csv"
+    file.write_text("place,place,count\ntown,country,people\n" + "".join(f"T{n},AT,{n}\n" for n in range(20)))
+    upload(page, dataset, file)
+    open_run(page, site, dataset)
+    ends_as(page, "DONE")
+    page.get_by_role("link", name="Settings of this file").click()
+    page.get_by_label("Lines to skip at the top").fill("two")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".alert-danger")).to_contain_text("This must be a whole number, 0 or more.")
+    assert barriers(page) == []
+    page.get_by_label("Lines to skip at the top").fill("1")
+    page.get_by_role("button", name="Save and load again").click()
+    page.wait_for_url(re.compile("/actions/runs/"))
+    page.evaluate("window.notReloaded = true")
+    ends_as(page, "DONE")
+    expect(page.locator(".aircan-found")).to_contain_text("It is set for this file.")
+    expect(page.locator("[data-aircan-part=columns]")).to_contain_text("country")
+    assert barriers(page) == []
+    replace(page, dataset, newest(site, dataset)["resource"], file)
+    open_run(page, site, dataset)
+    ends_as(page, "DONE")
+    assert newest(site, dataset)["info"]["params"] == {"skip_lines": 1}
+    expect(page.locator("[data-aircan-part=columns]")).to_contain_text("country")
+
+
+def test_a_run_is_tried_again_from_the_list(page, site, dataset, broken):
+    upload(page, dataset, broken)
+    open_run(page, site, dataset)
+    ends_as(page, "FAILED")
+    page.goto(f"/dataset/{dataset}/actions")
+    assert barriers(page) == []
+    page.get_by_role("button", name="Run again").click()
+    page.wait_for_url(re.compile("/actions/runs/"))
+    expect(page.locator(".primary")).to_contain_text("another try of an earlier run")
