@@ -18,6 +18,11 @@ from aircan.sheets.survey import Notes
 BOF, EOF, SHEET, ROW, FORMULA, ERROR = 0x0809, 0x000A, 0x0085, 0x0208, 0x0006, 0x0205
 ONE = frozenset([FORMULA, ERROR, 0x0203, 0x0204, 0x00D6, 0x00FD, 0x027E])
 """Records of one cell: FORMULA, BOOLERR, NUMBER, LABEL, RSTRING, LABELSST, RK."""
+STRINGS = 0x00FC
+"""SST: the number of different texts is in bytes 4 to 7."""
+EXTENT = 0x0200
+"""DIMENSIONS: first row, last row + 1, first column, last column + 1."""
+MOST_ROWS, MOST_COLUMNS = 1 << 16, 1 << 8
 SEVERAL = 0x00BD
 """MULRK: cells of a row from a first to a last column, the last one in its last two bytes."""
 
@@ -32,6 +37,7 @@ def notes(path: Path, stop: Stop) -> list[Notes]:
         return []
     try:
         with olefile.OleFileIO(path) as container:
+            _plausible(container, path.stat().st_size)
             name = next((name for name in ("Workbook", "Book") if container.exists(name)), "")
             stream = container.openstream(name) if name else None
             return [_sheet(stream, at, stop) for at in _sheets(stream)] if stream else []
@@ -39,12 +45,27 @@ def notes(path: Path, stop: Stop) -> list[Notes]:
         raise WorkbookDamaged(str(exc), reason=str(exc)[:200] or "its container is broken") from exc
 
 
+def _plausible(container: olefile.OleFileIO, size_bytes: int) -> None:
+    """Raise WorkbookDamaged when a table of the container cannot be as long as it says.
+
+    The compiled reader makes room first and looks then.
+    """
+    sectors = size_bytes // container.sector_size + 1
+    tables = (container.num_fat_sectors, container.num_mini_fat_sectors, container.num_difat_sectors)
+    streams = [container.get_size(name) for name in container.listdir()]
+    if max(tables) > sectors or max(streams, default=0) > size_bytes:
+        raise WorkbookDamaged(reason="its container says that it is larger than the file")
+
+
 def _sheets(stream: BinaryIO) -> list[int]:
     """Return the places of the worksheets in the stream, without charts, dialogs and modules."""
-    out, depth = list[int](), 0
+    out, depth, size = list[int](), 0, stream.seek(0, 2)
+    stream.seek(0)
     while len(head := stream.read(4)) == 4:
         kind, data = _number(head), stream.read(_number(head, 2))
         depth += (kind == BOF) - (kind == EOF)
+        if kind == STRINGS and (_number(data, 6) << 16) + _number(data, 4) > size:
+            raise WorkbookDamaged(reason="it says that it has more texts than it has bytes")
         if kind == SHEET and len(data) > 5 and data[5] == 0:
             out.append(_number(data) + (_number(data, 2) << 16))
         if depth < 1:
@@ -61,12 +82,23 @@ def _sheet(stream: BinaryIO, at: int, stop: Stop) -> Notes:
         depth += (kind == BOF) - (kind == EOF)
         if depth < 1:
             break
-        if depth == 1:
+        if depth == 1 and kind == EXTENT:
+            _check_extent(data)
+        elif depth == 1:
             _note(found, kind, data)
         number += 1
         if not number % 10_000:
             check(stop)
     return found
+
+
+def _check_extent(data: bytes) -> None:
+    """Raise WorkbookDamaged when a sheet ends before it begins, or is larger than a sheet can be."""
+    size = 4 if len(data) >= 14 else 2
+    places = [int.from_bytes(data[at : at + size], "little") for at in (0, size)]
+    columns = _number(data, 2 * size), _number(data, 2 * size + 2)
+    if not (places[0] <= places[1] <= MOST_ROWS and columns[0] <= columns[1] <= MOST_COLUMNS):
+        raise WorkbookDamaged(reason="the extent of a sheet is impossible")
 
 
 def _note(found: Notes, kind: int, data: bytes) -> None:

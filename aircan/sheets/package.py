@@ -34,7 +34,7 @@ SUSPECT_RATIO = 300
 
 RELATIONS = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, etree.XMLSyntaxError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, etree.XMLSyntaxError)
 
 
 def check(stop: Stop) -> None:

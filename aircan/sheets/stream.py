@@ -18,7 +18,7 @@ from lxml import etree
 from aircan.errors import WorkbookDamaged
 from aircan.ports import Stop
 from aircan.sheets.cells import Cell
-from aircan.sheets.package import SAFE, Package, elements
+from aircan.sheets.package import SAFE, Package, elements, translated
 from aircan.sheets.survey import column_number, cut_rows
 from aircan.sheets.xlsx import Format, Strings, Workbook, formats, string_of, unescaped
 
@@ -44,7 +44,8 @@ def rows(package: Package, book: Workbook, part: str, *, spill: Path, stop: Stop
     strings = Strings(package, book.strings, spill, stop=stop)
     try:
         reader = _Reader(strings, formats(package, book.styles), book.date1904)
-        yield from _rows(package, part, reader, stop)
+        with translated():
+            yield from _rows(package, part, reader, stop)
     finally:
         strings.close()
 
