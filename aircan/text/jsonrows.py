@@ -163,6 +163,18 @@ def _unescaped(raw: bytes) -> bytes:
     return b'"' + text.encode().replace(b'"', b'""') + b'"'
 
 
+def _cell(raw: bytes) -> bytes:
+    """Return a value as a cell of the normal form. Raises Refused for a NUL character."""
+    first = raw[:1]
+    if first == b'"':  # a JSON string without escapes is a quoted cell of CSV as it stands
+        return _unescaped(raw) if b"\\" in raw else raw
+    if first not in b"{[":
+        return b"" if raw == b"null" else raw
+    if b"\\u0000" in raw and _NUL.search(raw):
+        raise Refused("nul")
+    return b'"' + raw.replace(b'"', b'""') + b'"'
+
+
 class Writer:
     """Writes rows into a normal form and remembers where in the file each comes from.
 
@@ -195,7 +207,10 @@ class Writer:
     def add(self, value: Value, cells: Mapping[str, bytes]) -> None:
         """Write a row. Raises Refused for a value that PostgreSQL cannot store, TooManyColumns."""
         columns = self.columns
-        written = {key: self._cell(key, raw) for key, raw in cells.items()}
+        written = {key: _cell(raw) for key, raw in cells.items()}
+        for key, raw in cells.items():
+            if raw != b"null":
+                (self._nested if raw[:1] in b"{[" else self._scalar).add(key)
         new = [key for key in cells if key not in columns]
         if new:
             self._grow(new)
@@ -219,10 +234,12 @@ class Writer:
         for number in self._unseen:
             if cells[number]:
                 self._scalar.add(self._like_keys[number])
-        row = [b""] * self._width
-        for number, cell in zip(self._like_at, cells, strict=True):
-            row[number] = cell
-        self._put(value, b",".join(cells if self._like_straight else row))
+        if not self._like_straight:
+            row = [b""] * self._width
+            for number, cell in zip(self._like_at, cells, strict=True):
+                row[number] = cell
+            cells = tuple(row)
+        self._put(value, b",".join(cells))
         return True
 
     def _learn(self, cells: Cells) -> None:
@@ -247,23 +264,6 @@ class Writer:
         self._places.extend((value.offset, value.line, value.size))
         if self._held_bytes >= HELD_BYTES:
             self._flush()
-
-    def _cell(self, key: str, raw: bytes) -> bytes:
-        first = raw[:1]
-        if first == b'"':
-            self._scalar.add(key)
-            if b"\\" not in raw:  # a JSON string without escapes is a quoted cell of CSV as it stands
-                return raw
-            return _unescaped(raw)
-        if raw == b"null":
-            return b""
-        if first in b"{[":
-            if b"\\u0000" in raw and _NUL.search(raw):
-                raise Refused("nul")
-            self._nested.add(key)
-            return b'"' + raw.replace(b'"', b'""') + b'"'
-        self._scalar.add(key)
-        return raw
 
     def expect(self, columns: Sequence[str]) -> None:
         """Make these columns, whether or not a row has a value in them. Raises TooManyColumns."""

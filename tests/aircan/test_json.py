@@ -104,6 +104,13 @@ def test_a_key_that_first_appears_in_the_last_of_many_records():
     assert rejects == []
 
 
+def test_a_refused_record_leaves_no_trace_in_the_columns():
+    data = b'[{"a": [1]}, {"a": "x", "z": {"y": 1}, "b": "\\u0000"}, {"a": [2]}]'
+    rows, rejects, result = loaded(data)
+    assert [[field["id"], field["type"]] for field in result["fields"]] == [["a", "json"]]
+    assert (rows, [reject["code"] for reject in rejects]) == ([["[1]"], ["[2]"]], ["nul"])
+
+
 def test_rows_of_one_column_that_are_null_are_rows():
     rows, _, _ = loaded(b'[{"a": null}, {"a": 1}, {}, {"a": null}]')
     assert rows == [[None], ["1"], [None], [None]]
