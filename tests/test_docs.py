@@ -98,6 +98,24 @@ def test_every_error_is_described(code):
     assert cls.advice in row
 
 
+def sentences() -> set[str]:
+    """Return the codes that have a sentence on the pages: of reasons, warnings and rejects."""
+    found: set[str] = set()
+    for node in ast.parse((EXT / "words.py").read_text()).body:
+        if isinstance(node, ast.AnnAssign) and node.target.id in ("REASONS", "WARNINGS", "REJECTS"):
+            found |= {key.value for key in node.value.keys}
+    return found
+
+
+@pytest.mark.parametrize("section", ["### Reasons", "## Rejects", "## Warnings"])
+def test_every_code_of_a_run_has_a_sentence(section):
+    text = (ROOT / "docs" / "formats.md").read_text().partition(f"\n{section}\n")[2]
+    cells = re.findall(r"^\| (`[^|]+) \|", re.split(r"\n##+ ", text)[0], re.M)
+    codes = {code for cell in cells for code in re.findall(r"`([a-z_]+)`", cell)}
+    assert codes
+    assert codes - sentences() == set()
+
+
 def test_every_error_says_what_to_do():
     silent = [code for code, cls in leaves().items() if not cls.advice and code not in ("aircan", "job_stopped")]
     assert silent == []
