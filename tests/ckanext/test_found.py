@@ -19,7 +19,8 @@ def lines(result=None, **info):
 def test_delimited_text():
     result = {
         "rows": 3, "format": "csv", "encoding": "cp1252", "encoding_evidence": "fallback", "delimiter": ";",
-        "header_line": 4, "header_evidence": "below_titles", "delimiter_evidence": "cells", "blank_records": 0, "sha256": "x", "fields": [{}],
+        "header_line": 4, "header_evidence": "below_titles", "delimiter_evidence": "cells",
+        "blank_records": 0, "sha256": "x", "fields": [{}],
     }  # fmt: skip
     assert lines(result) == [
         ("Format", "delimited text (CSV)", ""),
