@@ -109,13 +109,24 @@ def check(state: State, what: list[str]) -> int:
 
 
 def bench(state: State, version: str, arguments: list[str]) -> int:
-    """Run the scripts of bench/ (all, or those named) against a live site of the test stack."""
+    """Run the scripts of bench/ (all, or those named, each with what follows its name) against a live site."""
     site, folder = _prepare(state, version, "bench")
     live = _live(state, version, folder)
-    names = arguments or [file.name for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
+    scripts = _scripts(arguments) or [[file.name] for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
     environment = {**_live_environment(live), **{f"TEST_{key}": value for key, value in site.environment().items()}}
     python = str(folder / "bin/python")
-    return max((_call([python, str(PROJECT / "bench" / name)], environment) for name in names), default=0)
+    commands = [[python, str(PROJECT / "bench" / name), *rest] for name, *rest in scripts]
+    return max((_call(command, environment) for command in commands), default=0)
+
+
+def _scripts(arguments: list[str]) -> list[list[str]]:
+    """Cut arguments into scripts: each name that ends with .py, with what follows it."""
+    found: list[list[str]] = []
+    for argument in arguments:
+        if argument.endswith(".py") or not found:
+            found.append([])
+        found[-1].append(argument)
+    return found
 
 
 def _chosen(version: str, only: tuple[str, ...], arguments: list[str]) -> list[tuple[Phase, list[str]]]:
