@@ -8,7 +8,7 @@ import io
 import pytest
 
 pytest.importorskip("hypothesis")
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aircan.contract import Type
@@ -48,6 +48,36 @@ def test_any_table_written_by_python_comes_through_as_the_same_cells(rows, end, 
     got, rejects, _ = loaded(data, {"delimiter": delimiter, "header_line": 1, "encoding": "utf-8"}, types)
     assert rejects == []
     assert got == rows
+
+
+WRITERS = st.sampled_from(
+    [
+        {"quoting": csv.QUOTE_ALL, "lineterminator": "\r"},
+        {"quoting": csv.QUOTE_ALL, "lineterminator": "\n", "delimiter": "^"},
+        {"quoting": csv.QUOTE_NONNUMERIC, "lineterminator": "\n", "delimiter": ";"},
+        {"quoting": csv.QUOTE_NONNUMERIC, "delimiter": "\t"},
+        {"delimiter": "|"},
+        {"delimiter": "~"},
+        {"delimiter": ":"},
+    ]
+)
+ENCODINGS = ["utf-8", "utf-8-sig"]
+
+
+@settings(QUIET, max_examples=25, phases=[Phase.generate])
+@given(TABLE, WRITERS, st.sampled_from(ENCODINGS))
+def test_a_table_comes_through_whatever_the_dialect_and_the_encoding(rows, options, encoding):
+    rows = [[cell.replace("\ufeff", "") for cell in row] for row in rows]
+    rows = [row for row in rows if not is_blank(row, "quoting" in options)]
+    if not rows:
+        return
+    data = written(rows, **options).decode().encode(encoding)
+    types = {f"h{i}": Type.TEXT for i in range(len(rows[0]))}
+    params = {"delimiter": options["delimiter"]} if "delimiter" in options else {"delimiter": ","}
+    got, rejects, _ = loaded(data, {**params, "header_line": 1, "header_rows": 1, "encoding": encoding}, types)
+    quoted = "quoting" in options or len(rows[0]) == 1
+    assert rejects == []
+    assert got == [[cell if cell or quoted else None for cell in row] for row in rows]
 
 
 @QUIET
