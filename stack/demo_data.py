@@ -122,8 +122,8 @@ DATASETS = (
     Dataset(
         "other-formats",
         "Spreadsheets and JSON",
-        "Cars and barley as arrays of JSON objects, from the Python package vega-datasets; and three of our own samples: "
-        "a workbook with a cover sheet, one with dates and times in one column, one with error cells.",
+        "Cars and barley as arrays of JSON objects, from the Python package vega-datasets; and three samples of our "
+        "own: a workbook with a cover sheet, one with dates and times in one column, one with error cells.",
         (
             File("Cars", "cars.json", f"{_VEGA}/cars.json"),
             File("Barley", "barley.json", f"{_VEGA}/barley.json"),

@@ -224,9 +224,7 @@ def sections(given: Mapping[str, Any], found: Mapping[str, Any], errors: Mapping
     ]
 
 
-def _shown(
-    ask: Ask, given: Mapping[str, Any], found: Mapping[str, Any], errors: Mapping[str, str]
-) -> dict[str, Any]:
+def _shown(ask: Ask, given: Mapping[str, Any], found: Mapping[str, Any], errors: Mapping[str, str]) -> dict[str, Any]:
     known = {p.value for p in Publish}
     options = [(value, tk._(text)) for value, text in ask.options.items() if ask.name != "publish" or value in known]
     value = given.get(ask.name)

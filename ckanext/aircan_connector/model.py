@@ -133,9 +133,7 @@ def job_of_factory_id(connection: sa.engine.Connection, factory_id: str) -> dict
     return _one(connection.execute(statement))
 
 
-def active_job(
-    connection: sa.engine.Connection, resource: str, job_type: str, status: Status
-) -> dict[str, Any] | None:
+def active_job(connection: sa.engine.Connection, resource: str, job_type: str, status: Status) -> dict[str, Any] | None:
     """Return the WAITING or RUNNING job of a resource and type, or None."""
     statement = sa.select(*JOB.c).where(
         JOB.c.resource == resource, JOB.c.job_type == job_type, JOB.c.status == status.value

@@ -126,9 +126,7 @@ def test_list_of_everything(scene, people):
     """Sysadmins see all; editors the runs of their organisations' datasets; others nothing; anonymous is refused."""
     for state in ("public", "private", "deleted"):
         scene(state)
-    counts = {
-        person: call(people, person, "aircan_job_list")["count"] for person in EVERYBODY if person != "anonymous"
-    }
+    counts = {person: call(people, person, "aircan_job_list")["count"] for person in EVERYBODY if person != "anonymous"}
     alive = counts["editor"]
     assert counts == {
         "reader": 0, "other": 0, "member": 0, "editor": alive, "admin": alive, "sysadmin": counts["sysadmin"],

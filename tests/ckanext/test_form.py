@@ -66,9 +66,7 @@ def test_a_blank_may_be_the_delimiter():
     assert form.read({"delimiter": " "}, {}) == {"delimiter": " "}
 
 
-@pytest.mark.parametrize(
-    ("sheets", "sheet"), [(["2023", "2024"], "2024"), (["Data"], 2024), ([], 2024)]
-)
+@pytest.mark.parametrize(("sheets", "sheet"), [(["2023", "2024"], "2024"), (["Data"], 2024), ([], 2024)])
 def test_a_sheet_whose_name_is_a_number(sheets, sheet):
     assert form.read({"sheet": "2024"}, {"sheets": sheets}) == {"sheet": sheet}
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -21,7 +22,7 @@ from psycopg2 import sql
 from aircan.contract import Field
 from aircan.errors import DatastoreUnavailable, LoadFailed, TableBusy
 
-from . import catalogue, dress, indexes, names, stage
+from . import catalogue, crew, dress, indexes, names, stage
 from .connect import Connections, translate
 
 log = logging.getLogger(__name__)
@@ -270,43 +271,40 @@ def drop_retired(connections: Connections, job_id: str) -> None:
         log.info("The old table is still read and stays for now: %s", exc, extra={"action": "retired_kept"})
 
 
-def index_live(connections: Connections, resource_id: str, *, max_wait_s: float) -> list[dict[str, Any]]:
-    """Build the indexes for searching that a published table lacks; return warnings.
+def index_live(
+    connections: Connections, resource_id: str, *, max_wait_s: float, at_once: int = 1
+) -> list[dict[str, Any]]:
+    """Build the indexes for searching that a published table lacks, `at_once` at a time; return warnings.
 
     Readers go on; whoever writes through the API waits until an index is there. The lock is waited for
     _QUIET_WAIT_MS at a time, so that no writer queues behind us for long.
     Raises TableBusy after `max_wait_s` without the lock.
     """
-    warnings: list[dict[str, Any]] = []
-    skipped: set[str] = set()
+    with connections.transaction() as cursor:
+        missing = [index.name for index in indexes.missing(cursor, resource_id)]
+    build = partial(_build_live, connections, resource_id, max_wait_s)
+    return [warning for warning in crew.each(missing, build, at_once) if warning]
+
+
+def _build_live(connections: Connections, resource_id: str, max_wait_s: float, name: str) -> dict[str, Any] | None:
+    """Build one index for searching unless it is there or no more wanted; return a warning."""
     started, tries = time.monotonic(), 0
     while True:
         tries += 1
         try:
-            built = _build_next(connections, resource_id, skipped, warnings)
+            with connections.transaction(lock_timeout_ms=_QUIET_WAIT_MS) as cursor:
+                index = next((i for i in indexes.missing(cursor, resource_id) if i.name == name), None)
+                return _build(cursor, resource_id, index) if index else None
         except TableBusy as exc:
             waited = time.monotonic() - started
             if waited >= max_wait_s:
                 raise TableBusy(exc.detail, tries=tries, seconds=round(waited)) from exc
             connections.stopped.wait(pause_s(tries))
-            continue
-        if not built:
-            return warnings
-        started, tries = time.monotonic(), 0
 
 
-def _build_next(connections: Connections, resource_id: str, skipped: set[str], warnings: list[dict[str, Any]]) -> bool:
-    """Build one missing index; False when none is missing."""
-    with connections.transaction(lock_timeout_ms=_QUIET_WAIT_MS) as cursor:
-        index = next((i for i in indexes.missing(cursor, resource_id) if i.name not in skipped), None)
-        if index is None:
-            return False
-        try:
-            warning = indexes.build(cursor, resource_id, index, index.name)
-        except _CHANGED as exc:
-            # Somebody else built it, or replaced or dropped the table, in this moment.
-            raise TableBusy(type(exc).__name__) from exc
-        if warning:
-            warnings.append(warning)
-            skipped.add(index.name)
-    return True
+def _build(cursor: Any, resource_id: str, index: indexes.FullText) -> dict[str, Any] | None:
+    try:
+        return indexes.build(cursor, resource_id, index, index.name)
+    except _CHANGED as exc:
+        # Somebody else built it, or replaced or dropped the table, in this moment.
+        raise TableBusy(type(exc).__name__) from exc

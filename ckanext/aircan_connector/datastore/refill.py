@@ -7,8 +7,6 @@ makes whoever writes through the API wait, so that no row of theirs is lost betw
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,7 +17,7 @@ from psycopg2 import sql
 from aircan.contract import Field, Type
 from aircan.errors import TableBusy
 
-from . import dress, indexes, names, publish, stage, vector
+from . import crew, dress, indexes, names, publish, stage, vector
 from .connect import Connections
 
 _WAIT_MS = 3_000
@@ -88,12 +86,11 @@ def _refill(
         fields = _fields(cursor, resource_id)
         _begin(cursor, job_id, resource_id, fields)
         pieces = _pieces(cursor, resource_id, at_once)
-    capped = _Fill(connections, _insert(job_id, resource_id, fields), pieces, at_once).run()
+    capped = _fill(connections, _insert(job_id, resource_id, fields), pieces, at_once)
+    renames, warnings = dress.index(connections, job_id, resource_id, at_once)
     with connections.transaction() as cursor:
         dress.finish(cursor, job_id)
         _go_on_numbering(cursor, job_id, resource_id)
-    with connections.transaction() as cursor:
-        renames, warnings = dress.index(cursor, job_id, resource_id)
     with connections.transaction() as cursor:
         dress.analyze(cursor, job_id)
         rows = stage.count(cursor, job_id)
@@ -164,38 +161,12 @@ def _go_on_numbering(cursor: Any, job_id: str, resource_id: str) -> None:
     )
 
 
-class _Fill:
-    """Threads that each take the next stretch of the table; the first failure ends all."""
+def _fill(connections: Connections, statement: sql.Composed, pieces: Sequence[tuple[int, int]], at_once: int) -> int:
+    """Fill the second table; return the rows of which only the beginning can be searched."""
 
-    def __init__(
-        self, connections: Connections, statement: sql.Composed, pieces: Sequence[tuple[int, int]], at_once: int
-    ) -> None:
-        self._connections, self._statement, self._at_once = connections, statement, at_once
-        self._pieces: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
-        for piece in pieces:
-            self._pieces.put(piece)
-        self._failed: list[BaseException] = []
-        self._capped: list[int] = []
+    def work(piece: tuple[int, int]) -> int:
+        with connections.transaction(lock_timeout_ms=0) as cursor:
+            cursor.execute(statement, {"first": f"({piece[0]},0)", "end": f"({piece[1]},0)"})
+            return vector.capped(cursor)
 
-    def run(self) -> int:
-        """Fill the table; return the rows of which only the beginning can be searched. Raises the first failure."""
-        threads = [threading.Thread(target=self._work, name=f"aircan-refill-{n}") for n in range(self._at_once)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._failed:
-            raise self._failed[0]
-        return sum(self._capped)
-
-    def _work(self) -> None:
-        try:
-            while not self._failed:
-                first, end = self._pieces.get_nowait()
-                with self._connections.transaction(lock_timeout_ms=0) as cursor:
-                    cursor.execute(self._statement, {"first": f"({first},0)", "end": f"({end},0)"})
-                    self._capped.append(vector.capped(cursor))
-        except queue.Empty:
-            return
-        except BaseException as exc:  # noqa: BLE001 - raised again in `run`, in the caller's thread
-            self._failed.append(exc)
+    return sum(crew.each(pieces, work, at_once))

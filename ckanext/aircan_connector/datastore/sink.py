@@ -32,7 +32,7 @@ class DirectSink:
         before_publish: called with {"table", "fields", "rows"} when the hidden table is complete; may
             raise PublishVetoed.
         max_publish_wait_s: how long to try for the lock.
-        connections: how many fill the full text at once when the rows were published before it.
+        connections: how many build indexes at once, and fill the full text of rows that were published before it.
 
     Attributes:
         published: whether the table was swapped in by this object.
@@ -205,18 +205,17 @@ class DirectSink:
         return self._note
 
     def _make_ready(self, when: Publish) -> dict[str, str]:
+        renames: dict[str, str] = {}
+        if when is Publish.COMPLETE:
+            started = time.monotonic()
+            renames, warnings = dress.index(self._connections, self.job_id, self.resource_id, self._at_once)
+            self.warnings.extend(warnings)
+            self._measure("index", started)
         started = time.monotonic()
         with self._connections.transaction() as cursor:
             if not dress.is_finished(cursor, self.job_id):
                 dress.finish(cursor, self.job_id)
         self._measure("key", started)
-        renames: dict[str, str] = {}
-        if when is Publish.COMPLETE:
-            started = time.monotonic()
-            with self._connections.transaction() as cursor:
-                renames, warnings = dress.index(cursor, self.job_id, self.resource_id)
-                self.warnings.extend(warnings)
-            self._measure("index", started)
         if when is not Publish.ROWS:
             started = time.monotonic()
             with self._connections.transaction() as cursor:
@@ -225,7 +224,7 @@ class DirectSink:
         return renames
 
     def visible(self) -> None:
-        """Called when readers see the new rows, before the rest of the work; for classes that build on this one."""
+        """Do nothing: a class that builds on this one learns here that readers see the new rows."""
 
     def _tidy_up(self, note: stage.Note) -> None:
         self.published = True
@@ -240,7 +239,7 @@ class DirectSink:
             self._finish_in_any_case()
 
     def _finish_in_any_case(self) -> None:
-        """Do what is left, or leave it to the janitor: a run that failed now would be tried again and add rows twice."""
+        """Do what is left, or leave it to the janitor: a run that failed now would be tried again and add twice."""
         try:
             self._finish()
         except LoadFailed as exc:
@@ -260,7 +259,9 @@ class DirectSink:
                 max_wait_s=self._max_wait_s,
             )
             publish.drop_retired(self._connections, self.job_id)
-        self.warnings += publish.index_live(self._connections, self.resource_id, max_wait_s=self._max_wait_s)
+        self.warnings += publish.index_live(
+            self._connections, self.resource_id, max_wait_s=self._max_wait_s, at_once=self._at_once
+        )
         self._measure("behind", started)
 
     def _measure(self, name: str, started: float) -> None:

@@ -7,7 +7,9 @@ GiST and GIN that is the work itself, later blocks cost a little more: measured 
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from typing import Any
 
 from aircan import progress
@@ -45,22 +47,28 @@ class IndexWatch:
     def __init__(self, job_id: str, resource_id: str) -> None:
         self._job_id, self._resource_id = job_id, resource_id
         self._connections = Connections(f"aircan watch {job_id}")
-        self._spent_s: dict[str, float] = {}
+        self._began: float | None = None
+        self._most = 0.0
 
     def look(self) -> dict[str, Any] | None:
         """Return {"phase", "share", "percent", "eta_s"} of all indexes together, None while none is being built.
 
-        Raises leaves of LoadFailed when the database cannot be asked.
+        Several may be built at the same time; each counts the same. Raises leaves of LoadFailed when the
+        database cannot be asked.
         """
+        shares: dict[str, float] = {}
+        order, built = list[str](), set[str]()
         with self._connections.transaction() as cursor:
             cursor.execute(_LOOK, (f"aircan {self._job_id}",))
             for query, done, total, seconds in cursor.fetchall():
                 command = _COMMAND.match(query)
                 if command and total and seconds > SETTLED_S:
-                    order = self._order(cursor, command["table"])
+                    order = order or self._order(cursor, command["table"])
+                    built = built or indexes.names_on(cursor, command["table"])
                     if command["index"] in order:
-                        return self._told(order, command["index"], done / total, float(seconds))
-        return None
+                        shares[command["index"]] = float(done / total)
+                        self._began = min(self._began or math.inf, time.monotonic() - float(seconds))
+        return self._told(order, len((built - set(shares)).intersection(order)), shares) if shares else None
 
     def close(self) -> None:
         """Close the connection."""
@@ -73,10 +81,9 @@ class IndexWatch:
             return [names.temporary(self._job_id, "f", number) for number in range(len(wanted))]
         return [index.name for index in wanted]
 
-    def _told(self, order: list[str], name: str, share: float, seconds: float) -> dict[str, Any]:
-        self._spent_s[name] = seconds
-        built = order.index(name)
-        whole = (built + share) / len(order)
-        # Of several, the seconds of those before count, too, and none is known to be slower at its end.
+    def _told(self, order: list[str], built: int, shares: dict[str, float]) -> dict[str, Any]:
+        # An index that is built but not yet committed is seen in neither place for a moment.
+        whole = self._most = max(self._most, (built + sum(shares.values())) / len(order))
+        # Of several, none is known to be slower at its end.
         slows = SLOWS if len(order) == 1 else 1.0
-        return progress.told(PHASE, whole, sum(self._spent_s.values()), slows=slows)
+        return progress.told(PHASE, whole, time.monotonic() - (self._began or 0), slows=slows)

@@ -17,8 +17,11 @@ from .. import factories
 def aircan_job_type(value: Any) -> str:
     """Return a job type that has a recipe."""
     if value not in recipes.MENU:
-        raise tk.Invalid(tk._("There is no job type {given}. There are: {known}.").format(
-            given=value, known=", ".join(sorted(recipes.MENU))))
+        raise tk.Invalid(
+            tk._("There is no job type {given}. There are: {known}.").format(
+                given=value, known=", ".join(sorted(recipes.MENU))
+            )
+        )
     return str(value)
 
 
@@ -26,8 +29,9 @@ def aircan_factory_name(value: Any) -> str:
     """Return the name of a factory that is installed."""
     known = factories.available()
     if value not in known:
-        raise tk.Invalid(tk._("There is no factory {given}. There are: {known}.").format(
-            given=value, known=", ".join(sorted(known))))
+        raise tk.Invalid(
+            tk._("There is no factory {given}. There are: {known}.").format(given=value, known=", ".join(sorted(known)))
+        )
     return str(value)
 
 
@@ -52,9 +56,7 @@ def aircan_between(least: int, most: int) -> Callable[[Any], int]:
         except (TypeError, ValueError):
             number = least - 1
         if not least <= number <= most:
-            raise tk.Invalid(
-                tk._("This must be a whole number from {least} to {most}.").format(least=least, most=most)
-            )
+            raise tk.Invalid(tk._("This must be a whole number from {least} to {most}.").format(least=least, most=most))
         return number
 
     return between
@@ -88,7 +90,5 @@ def aircan_task(value: Any) -> dict[str, Any]:
     value = aircan_json_object(value)
     words = [status.value for status in Status]
     if not isinstance(value.get("id"), str) or value.get("status", "RUNNING") not in words:
-        raise tk.Invalid(
-            tk._("A task needs an id and one of the statuses {known}.").format(known=", ".join(words))
-        )
+        raise tk.Invalid(tk._("A task needs an id and one of the statuses {known}.").format(known=", ".join(words)))
     return {"id": value["id"], "status": value.get("status", "RUNNING"), "message": str(value.get("message") or "")}

@@ -114,11 +114,11 @@ def test_numbers_go_on_where_deleted_rows_ended(killed, sinks, query):
 
 def test_a_writer_waits_and_its_row_is_not_lost(killed, sinks, query, monkeypatch):
     """While the second table is filled, a row is inserted by another connection."""
-    inside, fill = threading.Event(), refill._Fill.run
+    inside, fill = threading.Event(), refill._fill
 
-    def slow(self):
+    def slow(*args):
         inside.set()
-        count = fill(self)
+        count = fill(*args)
         writer.join(0.5)
         assert writer.is_alive(), "the writer did not wait"
         return count
@@ -129,7 +129,7 @@ def test_a_writer_waits_and_its_row_is_not_lost(killed, sinks, query, monkeypatc
 
     writer = threading.Thread(target=write)
     writer.start()
-    monkeypatch.setattr(refill._Fill, "run", slow)
+    monkeypatch.setattr(refill, "_fill", slow)
     sinks(killed.resource_id, job_id=killed.job_id).publish(rows=len(ROWS), when=Publish.ROWS)
     writer.join(10)
     assert search(killed.resource_id, q="patient")["total"] == 1

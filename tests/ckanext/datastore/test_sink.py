@@ -27,6 +27,9 @@ from .catalogue import leftovers, oid_of, snapshot
 from .conftest import fields, part, parts, search
 
 ROWS = [["a", "1.50"], ["b", None], [None, "3"]]
+OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'aircan%'"
+"""Connections of loads: only those to this database, as another site may load at the same time."""
+
 FIELDS = fields(t="text", n="numeric")
 
 
@@ -288,7 +291,7 @@ def test_interrupt_before_anything_stops_the_first_call(resource, sinks):
 def test_a_killed_connection_is_retryable_and_the_part_can_be_sent_again(sinks, query, resource):
     sink = sinks(resource)
     sink.begin(FIELDS)
-    query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'aircan%'")
+    query(f"SELECT pg_terminate_backend(pid) {OURS}")
     with pytest.raises(DatastoreUnavailable) as caught:
         sink.put(part(ROWS))
     assert caught.value.retryable
@@ -322,7 +325,7 @@ def test_a_read_only_database_is_the_operators_matter(table, sinks, query):
 def test_connections_are_named_after_the_job_and_closed(query, resource):
     sink = DirectSink(str(uuid.uuid4()), resource)
     sink.begin(FIELDS)
-    named = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'aircan%'"
+    named = f"SELECT application_name {OURS}"
     assert query(named) == [(f"aircan {sink.job_id}",)]
     sink.close()
     deadline = time.monotonic() + 5

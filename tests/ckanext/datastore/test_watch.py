@@ -8,7 +8,7 @@ import uuid
 import pytest
 from psycopg2 import sql
 
-from ckanext.aircan_connector.datastore import dress, indexes, names
+from ckanext.aircan_connector.datastore import dress, indexes, names, publish
 from ckanext.aircan_connector.datastore.connect import Connections
 from ckanext.aircan_connector.datastore.watch import IndexWatch
 
@@ -81,17 +81,19 @@ def test_behind_a_published_table(table, building):
 def test_on_a_hidden_table(table, building):
     resource_id = str(uuid.uuid4())
     table(names.stage(JOB))
-    check(building(resource_id, lambda cursor: dress.index(cursor, JOB, resource_id)))
+    check(building(resource_id, lambda cursor: dress.index(Connections(f"aircan {JOB}"), JOB, resource_id, at_once=2)))
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
 @pytest.mark.ckan_config("ckan.datastore.default_fts_index_field_types", "text")
-def test_several_indexes_are_one_phase(table, building):
+def test_several_indexes_are_one_phase(table, building, at_once):
     resource_id = table(str(uuid.uuid4()))
 
     def work(cursor):
         assert len(indexes.missing(cursor, resource_id)) == 2
-        for index in indexes.missing(cursor, resource_id):
-            indexes.build(cursor, resource_id, index, index.name)
+        connections = Connections(f"aircan {JOB}")
+        publish.index_live(connections, resource_id, max_wait_s=10, at_once=at_once)
+        connections.close()
 
     seen = building(resource_id, work)
     check(seen)
@@ -100,7 +102,5 @@ def test_several_indexes_are_one_phase(table, building):
 
 def test_an_index_of_other_people_is_not_ours(table, building, query):
     resource_id = table(str(uuid.uuid4()))
-    command = sql.SQL("CREATE INDEX {} ON {} (a)").format(
-        sql.Identifier("mine"), sql.Identifier("public", resource_id)
-    )
+    command = sql.SQL("CREATE INDEX {} ON {} (a)").format(sql.Identifier("mine"), sql.Identifier("public", resource_id))
     assert building(resource_id, lambda cursor: cursor.execute(command)) == []
