@@ -26,16 +26,20 @@ OWNER = "ckan"
 READER = "datastore_reader"
 START_TIMEOUT_S = 60
 
+ROOMY = ("max_connections=200", "shared_buffers=256MB", "max_wal_size=2GB")
+"""For several sites on one server."""
+
 UNSAFE_BUT_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """For tests: a power failure may cost the cluster, which is made anew then."""
 
 
-def up(state: State, *, quick: bool) -> None:
+def up(state: State, *, quick: bool, as_it_comes: bool = False) -> None:
     """Create the cluster if it is not there and start it if it does not run.
 
     Args:
         state: the stack.
         quick: trade safety on power failure for speed.
+        as_it_comes: leave every setting as it is after installation, but address and port.
 
     Raises:
         StackError: initdb failed, or the server did not answer in time; with the end of its log.
@@ -52,9 +56,7 @@ def up(state: State, *, quick: bool) -> None:
         f"listen_addresses={HOST}",
         f"port={port}",
         "unix_socket_directories=",
-        "max_connections=200",
-        "shared_buffers=256MB",
-        "max_wal_size=2GB",
+        *(() if as_it_comes else ROOMY),
         *(UNSAFE_BUT_QUICK if quick else ()),
     ]
     command = [str(_programs(data) / "postgres"), "-D", str(data)]

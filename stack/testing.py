@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ckan, packages, services, venv
+from . import ckan, packages, postgres, services, venv
 from .say import plain, say
 from .site import CORE_PLUGINS, Site
 from .state import PROJECT, State
@@ -109,14 +109,25 @@ def check(state: State, what: list[str]) -> int:
 
 
 def bench(state: State, version: str, arguments: list[str]) -> int:
-    """Run the scripts of bench/ (all, or those named, each with what follows its name) against a live site."""
+    """Run the scripts of bench/ (all, or those named, each with what follows its name) against a live site.
+
+    PostgreSQL runs as it comes meanwhile, and is stopped in the end: the tests want another one.
+    """
     site, folder = _prepare(state, version, "bench")
+    with state.lock("up"):
+        ckan.stop(Site(state, "live", version).slug, state.folder)
+        postgres.down(state)
+        postgres.up(state, quick=False, as_it_comes=True)
     live = _live(state, version, folder)
     scripts = _scripts(arguments) or [[file.name] for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
     environment = {**_live_environment(live), **{f"TEST_{key}": value for key, value in site.environment().items()}}
     python = str(folder / "bin/python")
     commands = [[python, str(PROJECT / "bench" / name), *rest] for name, *rest in scripts]
-    return max((_call(command, environment) for command in commands), default=0)
+    try:
+        return max((_call(command, environment) for command in commands), default=0)
+    finally:
+        ckan.stop(live.slug, state.folder)
+        postgres.down(state)
 
 
 def _scripts(arguments: list[str]) -> list[list[str]]:

@@ -5,7 +5,6 @@ import threading
 import pytest
 
 from aircan.contract import Publish, Type
-from aircan.contract import Type
 from aircan.errors import DatastoreUnavailable, JobStopped, SourceMissing, ValueRefused
 from aircan.run import run
 from aircan.status import Status
