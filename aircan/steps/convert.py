@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -20,8 +18,11 @@ from aircan.table import VALUE_KEPT, Rejects, Table
 PART_BYTES = 2 << 20
 """Size at which a part is cut, at the next row end."""
 
-PIPE_BYTES = 1 << 20
-"""Bytes read from the pipe at a time, and its size where the system allows."""
+READ_BYTES = 1 << 20
+"""Bytes read back at a time."""
+
+WAIT_S = 0.02
+"""How often a reader who is ahead looks whether more is there."""
 
 REJECTS_AT_ONCE = 500
 
@@ -80,27 +81,29 @@ def convert(
 ) -> Generator[Part, None, None]:
     """Yield the parts of a table: `_id` from 1 in file order over the rows that are loaded, then the columns.
 
-    Rows that `refuse` tells are left out. Raises JobStopped when stopped; the pipe in `workdir` is
+    Rows that `refuse` tells are left out. Raises JobStopped when stopped; the file in `workdir` is
     removed when the generator is closed, which the caller must do.
+
+    The engine writes a file that is read while it grows, and never waits for who takes the parts: behind a full pipe
+    its threads spun, and took the time of PostgreSQL's (measured 2026-11: 8 s of 28 s of processor for 1,000,000 x 9).
     """
-    pipe = workdir / "parts.pipe"
-    pipe.unlink(missing_ok=True)
-    os.mkfifo(pipe, 0o600)
+    path = workdir / "parts.csv"
+    path.write_bytes(b"")
     try:
-        with contextlib.closing(_stream(pipe, _copy(table, columns, pipe), engine, stop)) as chunks:
+        with contextlib.closing(_stream(path, _copy(table, columns, path), engine, stop)) as chunks:
             yield from cut(chunks, part_bytes)
     finally:
-        pipe.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
-def _copy(table: Table, columns: Sequence[Column], pipe: Path) -> str:
+def _copy(table: Table, columns: Sequence[Column], path: Path) -> str:
     refused = [(i, c) for i, c in enumerate(columns) if c.misfits]
     where = f" WHERE NOT ({_condition(refused)})" if refused else ""
     rows = f"(SELECT * FROM {table.relation}{where})"  # noqa: S608 - own names only
     listed = ", ".join(_value(i, column) for i, column in enumerate(columns))
     return (
         f"COPY (SELECT row_number() OVER () AS _id, {listed} FROM {rows}) "  # noqa: S608
-        f"TO {literal(str(pipe))} (FORMAT csv, HEADER false, NULLSTR '')"
+        f"TO {literal(str(path))} (FORMAT csv, HEADER false, NULLSTR '', USE_TMP_FILE false)"
     )
 
 
@@ -110,8 +113,8 @@ def _value(index: int, column: Column) -> str:
     return values.copied(column.reading, values.trimmed(f"c{index}"), has_null_words=bool(column.field.nulls))
 
 
-def _stream(pipe: Path, statement: str, engine: Engine, stop: Stop) -> Generator[bytes, None, None]:
-    """Run a statement that writes into a pipe, in a thread, and yield what comes out of it."""
+def _stream(path: Path, statement: str, engine: Engine, stop: Stop) -> Generator[bytes, None, None]:
+    """Run a statement that writes a file, in a thread, and yield what is in the file as it comes."""
     failed: list[BaseException] = []
 
     def write() -> None:
@@ -120,35 +123,24 @@ def _stream(pipe: Path, statement: str, engine: Engine, stop: Stop) -> Generator
         except BaseException as exc:  # noqa: BLE001 - raised again below, in the reader's thread
             failed.append(exc)
 
-    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     writer = threading.Thread(target=write, name="aircan-convert", daemon=True)
     writer.start()
     try:
-        while (chunk := _next_chunk(reading, writer)) is not None:
-            if stop.is_set():
-                raise JobStopped
-            if chunk:
-                yield chunk
+        with open(path, "rb", buffering=0) as written:
+            is_last = False
+            while not is_last:
+                if stop.is_set():
+                    raise JobStopped
+                is_last = not writer.is_alive()  # asked before the read: what it wrote last is read then
+                while chunk := written.read(READ_BYTES):
+                    yield chunk
+                writer.join(WAIT_S)
     finally:
-        os.close(reading)
         while writer.is_alive():
             engine.interrupt()
             writer.join(0.2)
     if failed:
         raise failed[0]
-
-
-def _next_chunk(reading: int, writer: threading.Thread) -> bytes | None:
-    """Return the next bytes, b"" when none came within 0.1 s, None when the writer is done and the pipe dry."""
-    alive = writer.is_alive()
-    ready, _, _ = select.select([reading], [], [], 0.1)
-    try:
-        chunk = os.read(reading, PIPE_BYTES) if ready else b""
-    except BlockingIOError:
-        return b""
-    if not chunk and ready:
-        writer.join(0.01)
-    return chunk if chunk or alive else None
 
 
 def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:
