@@ -35,8 +35,8 @@ def run(
         sink: takes the rows; its hidden table is discarded unless the order is carried out.
         tell: takes the reports; raises JobStopped when the job is no longer active.
         stop: asked between pieces of work.
-        workdir: private folder for temporary files, whose size is about twice the file's (three times when it
-            is not in UTF-8); the caller removes it. None: one is made, and removed.
+        workdir: private folder for temporary files, whose size is two to four times the file's (most when it is
+            not in UTF-8 and values change on the way); the caller removes it. None: one is made, and removed.
 
     Returns:
         The final report; None when the run was stopped, which ends quietly and without a report.

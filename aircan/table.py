@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aircan.contract import Reject
@@ -44,6 +45,7 @@ class Table:
         rejected: records that are not in it, all told already.
         locate: from row numbers to places in the file.
         decimal_comma: whether a comma may be a decimal mark (it is not the delimiter).
+        copy: the file that `relation` reads, if it is the normal form with commas, see `text.normal`; else None.
         nested: numbers of the columns (from 0) all of whose values are JSON objects or arrays.
         memory_mb: memory that DuckDB needs for the longest record.
         one_thread: whether the engine has to read with one thread, as several would hold too much at once.
@@ -58,6 +60,7 @@ class Table:
     rejected: int
     locate: Locate
     decimal_comma: bool = False
+    copy: Path | None = None
     nested: frozenset[int] = frozenset()
     memory_mb: int = 96
     one_thread: bool = False

@@ -1,1 +1,1 @@
-`publish=rows` shows new rows as soon as they are loaded; their full text and index follow in a second table. Reading a file takes about half the processor time that it took, and readers wait less for the swap.
+`publish=rows` shows new rows as soon as they are loaded; their full text and index follow in a second table. Reading a file takes a third of the processor time that it took, and readers wait less for the swap.

@@ -115,7 +115,7 @@ DECIMAL_COMMA = Reading(
 )
 ANY_COMMA_NUMBER = replace(DECIMAL_COMMA, shape=_ANY_COMMA_NUMBER, fits=f"length({{v}}) <= {NUMERIC_CHARS}")
 BOOLEANS = tuple(
-    Reading("words", Type.BOOLEAN, f"{yes}|{no}", value="lower({v})")
+    Reading("words", Type.BOOLEAN, f"{yes}|{no}", value="{v}" if yes == "true" else "lower({v})")
     for yes, no in (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 )
 _CALENDAR = "{v} NOT LIKE '0000%' AND try_cast(left({v}, 10) AS DATE) IS NOT NULL"

@@ -132,6 +132,7 @@ def _table(found: _Found, scanner: Scanner, scanned: Scanned, rows_path: Path, r
         format=NAME,
         labels=dialect.labels,
         relation=normal.relation(rows_path, columns, scanned.longest_bytes, dialect.delimiter),
+        copy=rows_path if dialect.delimiter == "," else None,
         rows=scanned.rows,
         rejected=rejected,
         locate=_Places(scanner),

@@ -84,9 +84,13 @@ def convert(
     Rows that `refuse` tells are left out. Raises JobStopped when stopped; the file in `workdir` is
     removed when the generator is closed, which the caller must do.
 
-    The engine writes a file that is read while it grows, and never waits for who takes the parts: behind a full pipe
-    its threads spun, and took the time of PostgreSQL's (measured 2026-11: 8 s of 28 s of processor for 1,000,000 x 9).
+    Where every cell stays as it stands in the file, its clean copy only gets numbers. Else the engine writes a
+    file that is read while it grows, and never waits for who takes the parts: behind a full pipe its threads spun, and
+    took PostgreSQL's time (measured 2026-11: 8 s of 28 s of processor for 1,000,000 x 9).
     """
+    if table.copy and not any(column.changed for column in columns):
+        yield from cut(_numbered(table.copy, stop), part_bytes)
+        return
     path = workdir / "parts.csv"
     path.write_bytes(b"")
     try:
@@ -141,6 +145,39 @@ def _stream(path: Path, statement: str, engine: Engine, stop: Stop) -> Generator
             writer.join(0.2)
     if failed:
         raise failed[0]
+
+
+def _numbered(copy: Path, stop: Stop) -> Iterator[bytes]:
+    """Yield the records of a normal form, each with its number from 1 as its first cell."""
+    number, rest, is_last = 1, b"", False
+    with open(copy, "rb") as written:
+        written.readline()
+        while not is_last:
+            if stop.is_set():
+                raise JobStopped
+            data = written.read(max(READ_BYTES, len(rest)))
+            is_last = not data
+            data = rest + data
+            end = len(data) if is_last else _row_end(data)
+            rest = data[end:]
+            records = _records(data[:end])
+            yield b"".join([b"%d,%b\n" % numbered for numbered in enumerate(records, number)])
+            number += len(records)
+
+
+def _records(data: bytes) -> list[bytes]:
+    """Return the records of CSV, without their line ends. `data` ends with one, or is empty."""
+    lines = data.split(b"\n")
+    lines.pop()
+    if b'"' not in data or not any(line.count(b'"') & 1 for line in lines):
+        return lines
+    records, open_lines = list[bytes](), list[bytes]()
+    for line in lines:
+        open_lines.append(line)
+        if line.count(b'"') & 1 == (len(open_lines) > 1):
+            records.append(b"\n".join(open_lines))
+            open_lines.clear()
+    return records
 
 
 def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:

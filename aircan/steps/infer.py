@@ -36,11 +36,13 @@ class Column:
     Attributes:
         reading: how its values are read; None for text.
         misfits: values that do not fit (only where a person chose the type); their rows are rejected.
+        changed: whether what PostgreSQL gets is not always the cell as it stands in the file.
     """
 
     field: Field
     reading: Reading | None = None
     misfits: int = 0
+    changed: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class _Case:
     null_words: int = 0
     misfits: tuple[int, ...] = ()
     proofs: tuple[int, ...] = ()
+    padded: bool = True
     nested: bool = False
     others: list[Reading] = dataclasses.field(default_factory=list)
 
@@ -88,6 +91,9 @@ class _Case:
 
     def real(self, rows: int) -> int:
         return rows - self.blank - self.null_words
+
+    def changes(self, reading: Reading) -> bool:
+        return self.padded or self.null_words > 0 or reading.value != "{v}"
 
 
 _DEFAULT = Rules()
@@ -153,7 +159,7 @@ def _batches(cases: Sequence[_Case]) -> Iterator[list[_Case]]:
     """Yield cases, together at most SUMS_AT_ONCE sums or a single one."""
     batch, size = list[_Case](), 0
     for case in cases:
-        sums = 2 + sum(2 if reading.proof else 1 for reading in case.readings)
+        sums = 3 + sum(2 if reading.proof else 1 for reading in case.readings)
         if batch and size + sums > SUMS_AT_ONCE:
             yield batch
             batch, size = [], 0
@@ -199,7 +205,7 @@ def _possible(
 
 
 def _count(cases: Sequence[_Case], table: Table, engine: Engine) -> None:
-    """Count, over all rows, blanks, null words, and for each reading misfits and proofs."""
+    """Count, over all rows, blanks, null words, and for each reading misfits and proofs; look for padded values."""
     asked = [case for case in cases if case.readings]
     if not asked:
         return
@@ -208,12 +214,13 @@ def _count(cases: Sequence[_Case], table: Table, engine: Engine) -> None:
         v = case.v
         sums += [f"count(*) FILTER (WHERE {v} IS NULL OR {v} = '')"]
         sums += [f"count(*) FILTER (WHERE {values.is_null_word(v, case.rules.null_words)})"]
+        sums += [f"coalesce(bool_or(c{case.index} = '' OR c{case.index} <> {v}), false)"]
         sums += [f"count(*) FILTER (WHERE {values.misfit(r, v)})" for r in case.readings]
         sums += [f"count(*) FILTER (WHERE {values.matches(v, r.proof)})" if r.proof else "1" for r in case.readings]
-    inner = ", ".join(f"{values.trimmed(f'c{case.index}')} AS {case.v}" for case in asked)
+    inner = ", ".join(f"c{case.index}, {values.trimmed(f'c{case.index}')} AS {case.v}" for case in asked)
     found = iter(engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})"))  # noqa: S608
     for case in asked:
-        case.blank, case.null_words = next(found), next(found)
+        case.blank, case.null_words, case.padded = next(found), next(found), next(found)
         case.misfits = tuple(next(found) for _ in case.readings)
         case.proofs = tuple(next(found) for _ in case.readings)
 
@@ -228,23 +235,24 @@ def _decide(case: _Case, rows: int) -> Column:
         if real and not misfits and proofs:
             reason = {"code": reading.name, **({"layout": reading.layout} if reading.layout else {})}
             typed = replace(case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words)
-            return Column(typed, reading)
+            return Column(typed, reading, changed=case.changes(reading))
     text = values.STRIPPED if case.rules.strip else None
     if case.readings and not real and not case.null_words:
-        return Column(replace(case.field, reason={"code": "blank"}), text)
-    return Column(case.field, text)
+        return Column(replace(case.field, reason={"code": "blank"}), text, changed=text is not None)
+    return Column(case.field, text, changed=text is not None)
 
 
 def _persons(case: _Case) -> Column:
     kind = case.person or Type.TEXT
     reason = {"code": "person"}
     if not case.readings:
-        return Column(replace(case.field, type=kind, reason=reason), values.STRIPPED if case.rules.strip else None)
+        text = values.STRIPPED if case.rules.strip else None
+        return Column(replace(case.field, type=kind, reason=reason), text, changed=text is not None)
     proven = [(misfits, i) for i, (misfits, proofs) in enumerate(zip(case.misfits, case.proofs, strict=True)) if proofs]
     misfits, best = min(proven)
     reading = case.readings[best]
     typed = replace(case.field, type=kind, reason=reason, layout=reading.layout, nulls=case.null_words)
-    return Column(typed, reading, misfits)
+    return Column(typed, reading, misfits, changed=misfits > 0 or case.changes(reading))
 
 
 def _explain(

@@ -319,8 +319,11 @@ def by_layouts(wanted):
 
 def persons_ways(kind, params, comma_possible):
     if kind == "numeric":
+        comma = params.get("decimal_comma")
+        if comma:
+            return [("numeric", comma_number, always)]
         found = [("numeric", any_number, always)]
-        return found + ([("numeric", comma_number, proves_comma)] if comma_possible else [])
+        return found + ([("numeric", comma_number, proves_comma)] if comma_possible and comma is None else [])
     if kind == "bool":
         return [("bool", any_boolean, always)]
     if kind == "json":
