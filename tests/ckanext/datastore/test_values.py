@@ -50,6 +50,7 @@ def put(resource, sinks):
         )
         sink = sinks(resource, job_id=job_id)
         final = run(order, source=Bytes(data), sink=sink, tell=lambda report: None, stop=threading.Event())
+        sink.close()
         assert final is not None
         return final
 
