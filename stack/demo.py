@@ -159,7 +159,7 @@ def _table(site: Site, published: list[Published], jobs: dict[str, dict[str, Any
         seconds = f"{result['seconds']:.1f}" if result.get("seconds") is not None else "-"
         status = job["status"] + (" (on purpose)" if item.file.is_broken and job["status"] == "FAILED" else "")
         address = f"{site.url}/dataset/{item.dataset}/actions/runs/{job['id']}"
-        lines.append((item.file.file_name, "CSV", rows, seconds, status, address))
+        lines.append((item.file.file_name, item.file.format, rows, seconds, status, address))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     plain()
     for line in lines:
