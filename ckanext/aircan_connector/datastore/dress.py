@@ -31,24 +31,19 @@ class Dressed:
 
 
 def finish(cursor: Any, job_id: str) -> None:
-    """Give the stage its primary key and the sequence of `_id`, and CKAN's trigger; done once.
-
-    The key takes the unique index that `index` built, if it was called before.
-    """
+    """Give the stage its primary key and the sequence of `_id`, and CKAN's trigger; done once, before anything else."""
     table = names.stage(job_id)
     target = sql.Identifier("public", table)
     sequence = sql.Identifier("public", names.temporary(job_id, "seq"))
-    built = _key(job_id) in indexes.names_on(cursor, table)
     cursor.execute(
         sql.SQL(
-            "ALTER TABLE {table} ADD CONSTRAINT {key} PRIMARY KEY {made_of}; "
+            "ALTER TABLE {table} ADD CONSTRAINT {key} PRIMARY KEY (_id); "
             "CREATE SEQUENCE {sequence} AS integer OWNED BY {table}._id; "
             "ALTER TABLE {table} ALTER COLUMN _id SET DEFAULT nextval({text}::regclass); "
             "SELECT setval({text}::regclass, coalesce(max(_id), 1), count(*) > 0) FROM {table}"
         ).format(
             table=target,
-            key=sql.Identifier(_key(job_id)),
-            made_of=sql.SQL("USING INDEX {}").format(sql.Identifier(_key(job_id))) if built else sql.SQL("(_id)"),
+            key=sql.Identifier(names.temporary(job_id, "pkey")),
             sequence=sequence,
             text=sql.Literal(sequence.as_string(cursor)),
         )
@@ -58,49 +53,35 @@ def finish(cursor: Any, job_id: str) -> None:
 
 def is_finished(cursor: Any, job_id: str) -> bool:
     """Return whether `finish` was done for this stage."""
-    sequence = sql.Identifier("public", names.temporary(job_id, "seq"))
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (sequence.as_string(cursor),))
-    return bool(cursor.fetchone()[0])
-
-
-def _key(job_id: str) -> str:
-    return names.temporary(job_id, "pkey")
+    return names.temporary(job_id, "pkey") in indexes.names_on(cursor, names.stage(job_id))
 
 
 def index(
     connections: Connections, job_id: str, resource_id: str, at_once: int
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """Build the indexes for searching, and that of the primary key, on the stage, several at a time.
+    """Build the indexes for searching on the stage, several at a time; return temporary -> final name, and warnings.
 
     The one over all columns takes by far the longest and is begun first. What an earlier try built stays.
-    Returns temporary -> final name of those for searching, and warnings.
     """
     table = names.stage(job_id)
     with connections.transaction() as cursor:
         there = indexes.names_on(cursor, table)
         wanted = indexes.full_text(resource_id, indexes.columns_of(cursor, table))
     named = {names.temporary(job_id, "f", number): one for number, one in enumerate(wanted)}
-    todo = sorted({*named, _key(job_id)} - there, key=[*list(named)[:1], _key(job_id), *list(named)[1:]].index)
+    todo = [name for name in named if name not in there]
 
     def build(name: str) -> dict[str, Any] | None:
         with connections.transaction() as cursor:
-            if name in named:
-                return indexes.build(cursor, table, named[name], name)
-            cursor.execute(
-                sql.SQL("CREATE UNIQUE INDEX {} ON {} (_id)").format(
-                    sql.Identifier(name), sql.Identifier("public", table)
-                )
-            )
-            return None
+            return indexes.build(cursor, table, named[name], name)
 
     failed = {name: warning for name, warning in zip(todo, crew.each(todo, build, at_once), strict=True) if warning}
     renames = {name: one.name for name, one in named.items() if name not in failed}
     return renames, list(failed.values())
 
 
-def analyze(cursor: Any, job_id: str) -> None:
-    """Let PostgreSQL gather its statistics of the stage."""
-    cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", names.stage(job_id))))
+def analyze(cursor: Any, table: str) -> None:
+    """Let PostgreSQL gather its statistics of a table."""
+    cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", table)))
 
 
 def like(cursor: Any, job_id: str, resource_id: str, fields: Sequence[Field], old: catalogue.Old | None) -> Dressed:
@@ -124,7 +105,7 @@ def _carry_indexes(cursor: Any, job_id: str, resource_id: str, old: catalogue.Ol
     renames: dict[str, str] = {}
     prefix = names.temporary(job_id, "p", 0)[:-1]
     for name in indexes.names_on(cursor, table):
-        if name.startswith(prefix) and name != _key(job_id):
+        if name.startswith(prefix) and name != names.temporary(job_id, "pkey"):
             cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier("public", name)))
     columns = indexes.columns_of(cursor, resource_id)
     for number, made in enumerate(indexes.of_people(old, resource_id, columns)):

@@ -262,6 +262,15 @@ def _aliases(resource_id: str, old: catalogue.Old) -> list[sql.Composable]:
     return moves
 
 
+def analyze_live(connections: Connections, resource_id: str) -> None:
+    """Let PostgreSQL gather its statistics of a published table; if it cannot now, it will by itself later."""
+    try:
+        with connections.transaction(lock_timeout_ms=_QUIET_WAIT_MS) as cursor:
+            dress.analyze(cursor, resource_id)
+    except LoadFailed as exc:
+        log.info("The statistics of the new table are left to PostgreSQL: %s", exc, extra={"action": "analyze_skipped"})
+
+
 def drop_retired(connections: Connections, job_id: str) -> None:
     """Drop the old table; one that a long dump still reads is left to the janitor."""
     try:

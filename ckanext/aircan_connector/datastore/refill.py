@@ -87,12 +87,12 @@ def _refill(
         _begin(cursor, job_id, resource_id, fields)
         pieces = _pieces(cursor, resource_id, at_once)
     capped = _fill(connections, _insert(job_id, resource_id, fields), pieces, at_once)
-    renames, warnings = dress.index(connections, job_id, resource_id, at_once)
     with connections.transaction() as cursor:
         dress.finish(cursor, job_id)
         _go_on_numbering(cursor, job_id, resource_id)
+    renames, warnings = dress.index(connections, job_id, resource_id, at_once)
     with connections.transaction() as cursor:
-        dress.analyze(cursor, job_id)
+        dress.analyze(cursor, names.stage(job_id))
         rows = stage.count(cursor, job_id)
     swapped = publish.swap(
         connections, job_id, resource_id, fields, rows=rows, renames=renames, max_wait_s=max_wait_s, holder=holder

@@ -58,6 +58,7 @@ class DirectSink:
         self._written: Written | None = None
         self._unfinished = False
         self._connections = Connections(f"aircan {job_id}")
+        self._is_analyzed = False
         self.published = False
         self.warnings: list[dict[str, Any]] = []
         self.measured: dict[str, float] = {}
@@ -133,7 +134,7 @@ class DirectSink:
     def _merge(self, note: stage.Note, rows: int) -> Written:
         started = time.monotonic()
         with self._connections.transaction() as cursor:
-            dress.analyze(cursor, self.job_id)
+            dress.analyze(cursor, names.stage(self.job_id))
         self._measure("analyze", started)
         started = time.monotonic()
         written = merge.merge(
@@ -205,22 +206,20 @@ class DirectSink:
         return self._note
 
     def _make_ready(self, when: Publish) -> dict[str, str]:
-        renames: dict[str, str] = {}
-        if when is Publish.COMPLETE:
-            started = time.monotonic()
-            renames, warnings = dress.index(self._connections, self.job_id, self.resource_id, self._at_once)
-            self.warnings.extend(warnings)
-            self._measure("index", started)
         started = time.monotonic()
         with self._connections.transaction() as cursor:
             if not dress.is_finished(cursor, self.job_id):
                 dress.finish(cursor, self.job_id)
         self._measure("key", started)
-        if when is not Publish.ROWS:
-            started = time.monotonic()
-            with self._connections.transaction() as cursor:
-                dress.analyze(cursor, self.job_id)
-            self._measure("analyze", started)
+        if when is not Publish.COMPLETE:
+            return {}
+        started = time.monotonic()
+        renames, warnings = dress.index(self._connections, self.job_id, self.resource_id, self._at_once)
+        self.warnings.extend(warnings)
+        self._measure("index", started)
+        with self._connections.transaction() as cursor:
+            dress.analyze(cursor, names.stage(self.job_id))
+        self._is_analyzed = True
         return renames
 
     def visible(self) -> None:
@@ -249,6 +248,8 @@ class DirectSink:
     def _finish(self) -> None:
         started = time.monotonic()
         publish.make_durable(self._connections, self.job_id)
+        if not self._is_analyzed:
+            publish.analyze_live(self._connections, self.resource_id)
         publish.drop_retired(self._connections, self.job_id)
         if refill.is_due(self._connections, self.job_id, self.resource_id):
             self.warnings += refill.refill(

@@ -87,7 +87,7 @@ def begin(cursor: Any, job_id: str, note: Note) -> None:
     if any(field.type is Type.JSON for field in fields):
         _make_nested(cursor)
     table = names.stage(job_id)
-    columns: list[sql.Composable] = [sql.SQL("_id int NOT NULL"), sql.SQL("_full_text tsvector")]
+    columns: list[sql.Composable] = [sql.SQL("_id int"), sql.SQL("_full_text tsvector")]
     types = {f.id: column_type(f) for f in fields} | note.exact
     columns += [sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(types[f.id])) for f in fields]
     cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier("public", table), sql.SQL(", ").join(columns)))
