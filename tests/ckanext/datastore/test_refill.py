@@ -141,7 +141,7 @@ def test_a_failed_refill_leaves_the_rows_and_can_be_repeated(killed, sinks, quer
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(refill.dress, "analyze", fail)
+        patch.setattr(refill.dress, "index", fail)
         with pytest.raises(MemoryError):
             sinks(killed.resource_id, job_id=killed.job_id).publish(rows=len(ROWS), when=Publish.ROWS)
     assert search(killed.resource_id)["total"] == len(ROWS)
