@@ -120,7 +120,8 @@ def _is_utf8(path: Path, stop: Stop) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for block in _blocks(path, stop):
-            decoder.decode(block)
+            if decoder.getstate()[0] or not block.isascii():
+                decoder.decode(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False

@@ -153,13 +153,7 @@ class Grammar:
         shape = self.delimiter * (columns - 1) + b"\n"
         if body.translate(None, self._not_structure) != shape * rows:
             return None
-        return None if self._has_blank_line(b"\n" + body) else rows
-
-    def _has_blank_line(self, body: bytes) -> bool:
-        """Return whether a line is blank. Few texts have a line that begins like one, and looking for that is cheap."""
-        if not any(b"\n" + first in body for first in (b"\n", b" ", b"\t", self.delimiter)):
-            return False
-        return bool(self._blank_line.search(body))
+        return None if self._blank_line.search(b"\n" + body) else rows
 
     def _are_cells(self, body: bytes) -> bool:
         """Return whether each quote in `body`, which stands for a quoted text, has a border on both sides."""
