@@ -23,6 +23,7 @@ Imports nothing of ours. `N_` marks sentences for translation; `%(name)s` takes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -563,3 +564,13 @@ def leaves() -> dict[str, type[AircanError]]:
         found[cls.code] = cls
         todo.extend(cls.__subclasses__())
     return found
+
+
+def from_dict(data: Mapping[str, Any]) -> AircanError:
+    """Return the error of the tree that `AircanError.to_dict` told, from the other side of a wire.
+
+    A code that this version does not know becomes Unexpected.
+    """
+    cls = leaves().get(str(data.get("code") or ""), Unexpected)
+    detail = str(data.get("detail") or "") if cls is not Unexpected else f"{data.get('code')}: {data.get('message')}"
+    return cls(detail[:1000], **dict(data.get("facts") or {}))

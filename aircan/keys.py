@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 
 def run_token(key: str, job_id: str) -> str:
@@ -14,6 +15,12 @@ def run_token(key: str, job_id: str) -> str:
     return hmac.new(key.encode(), job_id.encode(), hashlib.sha256).hexdigest()
 
 
-def is_run_token(token: str, key: str, job_id: str) -> bool:
-    """Return whether `token` is the job's, compared in constant time."""
-    return hmac.compare_digest(token.encode(), run_token(key, job_id).encode())
+def is_run_token(token: str, keys: Sequence[str], job_id: str) -> bool:
+    """Return whether `token` is the job's under one of the keys; each is compared, in constant time.
+
+    Two keys are valid while a key is changed: the new one on one side, the old one still on the other.
+    """
+    found = False
+    for key in keys:
+        found |= hmac.compare_digest(token.encode(), run_token(key, job_id).encode())
+    return found

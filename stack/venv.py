@@ -48,14 +48,14 @@ def demo(version: str) -> Kind:
 
 def test(version: str) -> Kind:
     """Return the environment of the tests that need CKAN; browser tests run with the newest version alone."""
-    extras = ("test", "browser") if version == NEWEST else ("test",)
+    extras = ("test", "airflow", "composer", "mwaa", *(("browser",) if version == NEWEST else ()))
     ckan = f"ckan[requirements,dev]=={version}"
     return Kind(f"venv-{version}", _pins(f"ckan-{version}"), (ckan, "gunicorn"), extras=extras)
 
 
 def library() -> Kind:
     """Return the environment without CKAN: the library's tests, ruff and mypy."""
-    return Kind("venv-library", _pins("library"), ("babel",), extras=("test", "lint"))
+    return Kind("venv-library", _pins("library"), ("babel",), extras=("test", "lint", "airflow", "s3", "s3-server"))
 
 
 def folder_of(state_folder: Path, kind: Kind) -> Path:

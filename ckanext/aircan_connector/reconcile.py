@@ -57,7 +57,7 @@ def look_after(job: Mapping[str, Any]) -> None:
         _hand_over(job)
         return
     try:
-        state = factories.get(job["factory"]).state(job["factory_id"] or "")
+        state = factories.get(job["factory"]).see(job["factory_id"] or "").state
     except FactoryUnavailable as exc:
         log.warning("Job %s: %s", job["id"], exc, extra={"action": "job_not_asked"})
         return

@@ -94,7 +94,7 @@ def carry_out(order: Order) -> None:
 
 
 def _tell(job_id: str) -> Tell:
-    token = run_token(factories.get("local").key(), job_id)
+    token = run_token(factories.get("local").keys()[0], job_id)
 
     def tell(report: Report) -> None:
         told = {**report.to_dict(), "job_id": job_id, "token": token}

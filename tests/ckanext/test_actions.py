@@ -25,7 +25,7 @@ def act(action, /, **data):
 
 
 def token(job_id):
-    return run_token(factories.get("local").key(), job_id)
+    return run_token(factories.get("local").keys()[0], job_id)
 
 
 def tell(job_id, **data):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum, Flag, auto
 from typing import Any, ClassVar
 
 from aircan.contract import Order
+from aircan.errors import AircanError
 
 
 class Capability(Flag):
@@ -20,11 +21,62 @@ class Capability(Flag):
 
 
 class State(Enum):
-    """What a factory knows of an order: it waits there, it is being worked on, or it is not there (any more)."""
+    """What a factory knows of an order: it waits, is worked on, ended well or badly, or is not there (any more)."""
 
     QUEUED = "queued"
     WORKING = "working"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
     GONE = "gone"
+
+
+@dataclass(frozen=True)
+class SeenTask:
+    """A task as the factory sees it.
+
+    Attributes:
+        id: the factory's name of it.
+        state: the factory's own word.
+        index: number among the copies of a mapped task, None for a task that has none.
+        tries: how often it began, 0 before the first time.
+        started, ended: ISO 8601 with a time zone, or "".
+    """
+
+    id: str
+    state: str
+    index: int | None = None
+    tries: int = 0
+    started: str = ""
+    ended: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the task as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a factory says of an order.
+
+    Attributes:
+        state: in our words.
+        raw: the factory's own word, "" when it has none.
+        tasks: the tasks of the run, where the factory shows them.
+        queued, started, ended: ISO 8601 with a time zone, or "".
+        url: page of the run at the factory, for those who may see it, or "".
+        error: why it cannot go well, or did not; None when nothing is known.
+        log: last lines of the task that failed.
+    """
+
+    state: State
+    raw: str = ""
+    tasks: tuple[SeenTask, ...] = ()
+    queued: str = ""
+    started: str = ""
+    ended: str = ""
+    url: str = ""
+    error: AircanError | None = None
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,10 +108,15 @@ class Factory(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     capabilities: ClassVar[Capability] = Capability.NONE
+    look_every_s: ClassVar[int | None] = None
+    """Seconds after which an active run is looked at again though it is not silent; None: only when it is."""
 
     @abstractmethod
-    def key(self) -> str:
-        """Return the secret shared with the factory; run tokens are derived from it."""
+    def keys(self) -> tuple[str, ...]:
+        """Return the secrets shared with the factory; run tokens are derived from them.
+
+        More than one while a key is changed. Raises FactoryUnavailable when there is none.
+        """
 
     @abstractmethod
     def submit(self, order: Order) -> Handed:
@@ -69,7 +126,7 @@ class Factory(ABC):
         """
 
     @abstractmethod
-    def state(self, factory_id: str) -> State:
+    def see(self, factory_id: str) -> Seen:
         """Return what became of an order. Raises FactoryUnavailable."""
 
     @abstractmethod

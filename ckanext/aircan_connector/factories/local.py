@@ -8,7 +8,7 @@ import hmac
 from aircan.contract import Order
 
 from .. import background, config
-from .base import Capability, Factory, Handed, Health, State
+from .base import Capability, Factory, Handed, Health, Seen, State
 
 _STATES = {"queued": State.QUEUED, "deferred": State.QUEUED, "scheduled": State.QUEUED, "started": State.WORKING}
 
@@ -20,19 +20,20 @@ class Local(Factory):
     title = "CKAN background jobs"
     capabilities = Capability.CANCEL | Capability.LOGS | Capability.TASKS
 
-    def key(self) -> str:
+    def keys(self) -> tuple[str, ...]:
         """Return the configured key, or one that is derived from the site's secret."""
         if own := config.local_key():
-            return own
-        return hmac.new(config.site_secret().encode(), b"aircan factory local", hashlib.sha256).hexdigest()
+            return (own,)
+        return (hmac.new(config.site_secret().encode(), b"aircan factory local", hashlib.sha256).hexdigest(),)
 
     def submit(self, order: Order) -> Handed:
         """Take the order; the caller works on it as soon as the id is kept."""
         return Handed(order.job_id, here=True)
 
-    def state(self, factory_id: str) -> State:
+    def see(self, factory_id: str) -> Seen:
         """Look the order's background job up in Redis."""
-        return _STATES.get(background.status(factory_id), State.GONE)
+        raw = background.status(factory_id)
+        return Seen(_STATES.get(raw, State.GONE), raw)
 
     def cancel(self, factory_id: str) -> None:
         """Take the order's background job out of the queue; one that runs stops by itself.

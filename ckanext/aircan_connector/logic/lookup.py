@@ -74,10 +74,10 @@ def job_of_token(data_dict: dict[str, Any]) -> dict[str, Any]:
         with model.begin() as connection:
             job = model.job_of_factory_id(connection, data_dict["factory_id"])
     try:
-        key = factories.get(job["factory"] if job else config.factory()).key()
+        keys = factories.get(job["factory"] if job else config.factory()).keys()
     except FactoryUnavailable:
-        job, key = None, "no such factory"
-    if not is_run_token(data_dict["token"], key, job["id"] if job else "") or job is None:
+        job, keys = None, ("no such factory",)
+    if not is_run_token(data_dict["token"], keys, job["id"] if job else "") or job is None:
         raise tk.NotAuthorized(tk._("The token does not belong to this run."))
     return job
 
