@@ -9,6 +9,7 @@ from ckan import model as ckan_model
 
 from aircan.contract import Dataset, Order, Resource
 from aircan.errors import SourceMissing
+from aircan.steps.convert import PART_BYTES
 
 from . import config
 from .datastore.dictionary import type_overrides
@@ -34,11 +35,33 @@ def make(job: Mapping[str, Any]) -> Order:
             types=type_overrides(resource.id),
         ),
         dataset=Dataset(id=dataset.id, name=dataset.name, title=dataset.title or ""),
-        params={**defaults(), **(job["info"].get("params") or {})},
+        params=bounded(job["info"].get("params") or {}, defaults()),
         dag_id=job["dag_id"] or "",
         site_url=config.site_url(),
     )
     return changed_order(order)
+
+
+BOUNDS = ("load_connections", "threads", "memory_mb", "max_size_bytes", "max_rejects_kept", "part_bytes")
+"""Parameters of which a submit may ask for less than the site's options say, and gets no more."""
+
+
+def bounded(asked: Mapping[str, Any], site: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the site's parameters with those of a submit laid over them, within the site's bounds.
+
+    A value that is no number stays as it is, to be refused where the order is read.
+    """
+    params = {**site, **asked}
+    for name in BOUNDS:
+        given = asked.get(name)
+        try:
+            wanted = int(given)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            continue
+        if not isinstance(given, bool):
+            unlimited = name == "max_size_bytes" and wanted == 0
+            params[name] = site[name] if unlimited else min(wanted, site[name])
+    return params
 
 
 def defaults() -> dict[str, Any]:
@@ -51,4 +74,5 @@ def defaults() -> dict[str, Any]:
         "memory_mb": config.load_memory_mb(),
         "max_size_bytes": config.max_size_bytes(),
         "max_rejects_kept": config.max_rejects_kept(),
+        "part_bytes": PART_BYTES,
     }
