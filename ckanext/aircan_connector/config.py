@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import ckantoolkit as tk
 
 from aircan.contract import Publish
@@ -105,6 +107,77 @@ def link_allowed_hosts() -> frozenset[str]:
 def local_key() -> str:
     """Return the secret of the factory local, "" when it is to be derived."""
     return str(tk.config[PREFIX + "local.key"])
+
+
+def _secret(option: str, variable: str) -> str:
+    return str(tk.config[PREFIX + option]) or os.environ.get(variable, "")
+
+
+def airflow_url() -> str:
+    """Return the address of Airflow, without a slash at the end."""
+    return str(tk.config[PREFIX + "airflow.url"]).rstrip("/")
+
+
+def airflow_api() -> str:
+    """Return which API Airflow speaks: auto, v2, v1 or experimental."""
+    return str(tk.config[PREFIX + "airflow.api"])
+
+
+def airflow_auth() -> str:
+    """Return how CKAN signs in to Airflow: password, basic, bearer, composer, mwaa or none."""
+    return str(tk.config[PREFIX + "airflow.auth"])
+
+
+def airflow_username() -> str:
+    """Return the user name at Airflow."""
+    return str(tk.config[PREFIX + "airflow.username"])
+
+
+def airflow_password() -> str:
+    """Return the password at Airflow."""
+    return _secret("airflow.password", "AIRCAN_AIRFLOW_PASSWORD")
+
+
+def airflow_token() -> str:
+    """Return the token for the sign-in bearer."""
+    return _secret("airflow.token", "AIRCAN_AIRFLOW_TOKEN")
+
+
+def airflow_mwaa_environment() -> str:
+    """Return the name of the environment at Amazon MWAA."""
+    return str(tk.config[PREFIX + "airflow.mwaa_environment"])
+
+
+def airflow_mwaa_region() -> str | None:
+    """Return the region of the environment at Amazon MWAA, None for the machine's own."""
+    return str(tk.config[PREFIX + "airflow.mwaa_region"]) or None
+
+
+def airflow_dag_id() -> str:
+    """Return the DAG that carries out a run when its submit names none."""
+    return str(tk.config[PREFIX + "airflow.dag_id"])
+
+
+def airflow_keys() -> tuple[str, ...]:
+    """Return the secrets shared with Airflow's workers: the key, then the one before it; () when there is none."""
+    key = _secret("airflow.key", "AIRCAN_AIRFLOW_KEY")
+    previous = _secret("airflow.previous_key", "AIRCAN_AIRFLOW_PREVIOUS_KEY")
+    return tuple(found for found in (key, previous) if found)
+
+
+def airflow_ckan_url() -> str:
+    """Return the address at which Airflow's workers reach this CKAN, without a slash at the end."""
+    return str(tk.config[PREFIX + "airflow.ckan_url"]).rstrip("/") or site_url()
+
+
+def airflow_timeout_s() -> int:
+    """Return the seconds to wait for an answer of Airflow."""
+    return int(tk.config[PREFIX + "airflow.timeout_s"])
+
+
+def max_body_bytes() -> int:
+    """Return the size of the largest body that a worker outside CKAN may send."""
+    return int(tk.config[PREFIX + "gateway.max_body_bytes"])
 
 
 def lease_s() -> int:
