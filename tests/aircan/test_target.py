@@ -6,7 +6,7 @@ import pytest
 
 from aircan.contract import Type, TypeChange, Write, Writing, Written
 from aircan.errors import KeyNotUnique
-from aircan.recipes.load import Options
+from aircan.recipes.options import Options
 from aircan.status import Status
 from tests.aircan.rig import MemorySink, load
 

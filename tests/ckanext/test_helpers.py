@@ -78,9 +78,10 @@ def test_every_explanation_of_the_library_is_known_again():
 
 def test_every_task_has_a_title():
     tasks = set()
-    for node in ast.walk(ast.parse((ROOT / "aircan/recipes/load.py").read_text())):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "task":
-            tasks.add(node.args[0].value)
+    for path in (ROOT / "aircan/recipes").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "task":
+                tasks.add(node.args[0].value)
     assert tasks
     assert tasks <= set(words.TASKS)
 
