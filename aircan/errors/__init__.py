@@ -3,7 +3,7 @@
 AircanError
     OrderRefused            the order itself is wrong
     FetchFailed             the bytes could not be had
-        SourceMissing LinkRefused LinkFailed LinkTimedOut TooLarge PrivateAddress
+        SourceMissing SourceChanged LinkRefused LinkFailed LinkTimedOut TooLarge PrivateAddress
     FileUnreadable          the bytes are not a table that we can read
         FileEmpty FileIsHtml (PageIsSignIn PageIsNotFound) FormatUnknown HeaderMissing EncodingUnknown
         TooManyColumns NotTabular JsonInvalid JsonIsError RecordsMissing FileDamaged FileEncrypted
@@ -12,13 +12,17 @@ AircanError
     RowsRefused             too many rows do not fit
     LoadFailed              the table could not be made
         ValueRefused RowsMissing DatastoreUnavailable DatastoreMisconfigured TableBusy PublishVetoed TableInUse
-        MetadataUnsaved TableMissing ColumnsDiffer TypesChanged KeyUnusable KeyNotUnique
+        MetadataUnsaved TableMissing ColumnsDiffer TypesChanged KeyUnusable KeyNotUnique StageMissing StageClosed
     FactoryFailed           the one who should carry out the order did not
-        FactoryUnavailable WorkerLost TookTooLong NeverStarted
+        FactoryUnavailable (FactoryUnreachable SignInRefused RightMissing NotTheFactory FactoryMisconfigured)
+        DagMissing DagPaused DagBroken RunRefused RunVanished RunFailed RunEnded NothingReported
+        WorkerLost TookTooLong NeverStarted
+    GatewayFailed           a worker and CKAN's gateway did not understand each other
+        GatewayUnreachable GatewayAnswer TokenRefused JobClosed BodyTooLarge RequestRefused (LengthMissing PartBroken)
     JobStopped              somebody cancelled
     Unexpected              a defect of ours
 
-A file for each part of it: base, files, loads, work. Imports nothing else of ours. `N_` marks sentences for
+A file for each part of it: base, files, loads, wire, work. Imports nothing else of ours. `N_` marks sentences for
 translation; `%(name)s` takes the facts.
 """
 
@@ -58,6 +62,7 @@ from .files import (
     RecordsMissing,
     SheetMissing,
     SheetTooLarge,
+    SourceChanged,
     SourceMissing,
     TooLarge,
     TooManyColumns,
@@ -76,18 +81,44 @@ from .loads import (
     PublishVetoed,
     RowsMissing,
     RowsRefused,
+    StageClosed,
+    StageMissing,
     TableBusy,
     TableInUse,
     TableMissing,
     TypesChanged,
     ValueRefused,
 )
+from .wire import (
+    BodyTooLarge,
+    GatewayAnswer,
+    GatewayFailed,
+    GatewayUnreachable,
+    JobClosed,
+    LengthMissing,
+    PartBroken,
+    RequestRefused,
+    TokenRefused,
+)
 from .work import (
+    DagBroken,
+    DagMissing,
+    DagPaused,
     FactoryFailed,
+    FactoryMisconfigured,
     FactoryUnavailable,
+    FactoryUnreachable,
     JobStopped,
     NeverStarted,
+    NothingReported,
+    NotTheFactory,
     OrderRefused,
+    RightMissing,
+    RunEnded,
+    RunFailed,
+    RunRefused,
+    RunVanished,
+    SignInRefused,
     TookTooLong,
     Unexpected,
     WorkerLost,
@@ -100,12 +131,18 @@ __all__ = [
     "ArchiveBomb",
     "ArchiveEmpty",
     "Blame",
+    "BodyTooLarge",
     "ColumnsDiffer",
+    "DagBroken",
+    "DagMissing",
+    "DagPaused",
     "DatastoreMisconfigured",
     "DatastoreUnavailable",
     "EncodingUnknown",
     "FactoryFailed",
+    "FactoryMisconfigured",
     "FactoryUnavailable",
+    "FactoryUnreachable",
     "FetchFailed",
     "FileDamaged",
     "FileEmpty",
@@ -113,12 +150,17 @@ __all__ = [
     "FileIsHtml",
     "FileUnreadable",
     "FormatUnknown",
+    "GatewayAnswer",
+    "GatewayFailed",
+    "GatewayUnreachable",
     "HeaderMissing",
+    "JobClosed",
     "JobStopped",
     "JsonInvalid",
     "JsonIsError",
     "KeyNotUnique",
     "KeyUnusable",
+    "LengthMissing",
     "LinkFailed",
     "LinkRefused",
     "LinkTimedOut",
@@ -126,20 +168,34 @@ __all__ = [
     "MetadataUnsaved",
     "NeverStarted",
     "NotTabular",
+    "NotTheFactory",
+    "NothingReported",
     "OrderRefused",
     "PageIsNotFound",
     "PageIsSignIn",
+    "PartBroken",
     "PrivateAddress",
     "PublishVetoed",
     "RecordsMissing",
+    "RequestRefused",
+    "RightMissing",
     "RowsMissing",
     "RowsRefused",
+    "RunEnded",
+    "RunFailed",
+    "RunRefused",
+    "RunVanished",
     "SheetMissing",
     "SheetTooLarge",
+    "SignInRefused",
+    "SourceChanged",
     "SourceMissing",
+    "StageClosed",
+    "StageMissing",
     "TableBusy",
     "TableInUse",
     "TableMissing",
+    "TokenRefused",
     "TooLarge",
     "TooManyColumns",
     "TookTooLong",

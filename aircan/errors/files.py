@@ -25,6 +25,15 @@ class SourceMissing(FetchFailed):
     advice = N_("Upload the file again.")
 
 
+class SourceChanged(FetchFailed):
+    """The uploaded file was replaced while it was read. Facts: name."""
+
+    code = "source_changed"
+    blame = Blame.DATA
+    sentence = N_("The file %(name)s was changed while it was read.")
+    advice = N_("Run again; the new file is then loaded.")
+
+
 class LinkRefused(FetchFailed):
     """The server answered with an error status. Facts: url, http_status."""
 
