@@ -3,6 +3,7 @@
 A recorded process is known by its id, the moment it started (field 22 of /proc/PID/stat) and the boot of the machine:
 a recycled id is another process and is left alone. Each process is started in a session of its own and carries
 the state folder in its environment, so that what it leaves behind (a worker's child after `kill -9`) is found too.
+Whoever is below it in the tree of processes when it is stopped belongs to it as well, whatever session it has.
 """
 
 from __future__ import annotations
@@ -85,16 +86,25 @@ def names(folder: Path) -> list[str]:
     return sorted(file.stem for file in (folder / "run").glob("*.json"))
 
 
+def family(folder: Path, name: str) -> list[int]:
+    """Return the recorded process and all below it, itself first; empty when it does not run."""
+    record = _read(folder, name)
+    return [record.pid, *_descendants(record.pid)] if record and _is_same(record) else []
+
+
 def stop(folder: Path, name: str, *, how: int = signal.SIGTERM, grace_s: float = 10) -> bool:
     """Stop a recorded process and what it left behind; True if anything of it was running.
 
-    It gets the signal `how`, then `grace_s` seconds, then SIGKILL. What remains of its session afterwards is killed.
+    It gets the signal `how`, then `grace_s` seconds, then SIGKILL. What remains afterwards of its session and of
+    the processes below it is killed.
     """
     record = _read(folder, name)
     if record is None:
         return False
     was_running = _is_same(record)
+    below: list[Recorded] = []
     if was_running:
+        below = [Recorded(pid, _started(pid) or "", record.boot) for pid in _descendants(record.pid)]
         _send(record.pid, how)
         end = time.monotonic() + grace_s
         while _is_same(record) and time.monotonic() < end:
@@ -102,6 +112,9 @@ def stop(folder: Path, name: str, *, how: int = signal.SIGTERM, grace_s: float =
         if _is_same(record):
             _send(record.pid, signal.SIGKILL)
     was_running = _end_rest(folder, name, record) or was_running
+    for process in below:
+        if _is_same(process):
+            _send(process.pid, signal.SIGKILL)
     _record_file(folder, name).unlink(missing_ok=True)
     return was_running
 
@@ -167,6 +180,18 @@ def _is_same(record: Recorded) -> bool:
 def _session(pid: int) -> int:
     fields = _stat(pid)
     return int(fields[3]) if fields and fields[0] != "Z" else 0
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below this one, each after its parent."""
+    children: dict[int, list[int]] = {}
+    for other in _pids():
+        if fields := _stat(other):
+            children.setdefault(int(fields[1]), []).append(other)
+    found = [pid]
+    for parent in found:
+        found += children.get(parent, [])
+    return found[1:]
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -109,3 +109,21 @@ def test_a_damaged_record_counts_as_no_process(folder: Path):
     (folder / "run").mkdir()
     (folder / "run" / "one.json").write_text("{")
     assert not processes.is_alive(folder, "one")
+
+
+AWAY = [
+    sys.executable,
+    "-c",
+    "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
+    " start_new_session=True, env={}); print(c.pid, flush=True); time.sleep(60)",
+]
+
+
+def test_a_child_in_a_session_of_its_own_is_stopped_too(folder: Path):
+    """Airflow's tasks and gunicorn's workers may lead sessions of their own and overwrite their environment."""
+    parent = processes.start(folder, "one", AWAY)
+    child = int(wait_for(lambda: logged(folder, "one")))
+    assert processes.family(folder, "one") == [parent, child]
+    assert processes.stop(folder, "one", how=signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
+    assert processes.family(folder, "one") == []
