@@ -13,6 +13,7 @@ AircanError
     LoadFailed              the table could not be made
         ValueRefused RowsMissing DatastoreUnavailable DatastoreMisconfigured TableBusy PublishVetoed TableInUse
         MetadataUnsaved TableMissing ColumnsDiffer TypesChanged KeyUnusable KeyNotUnique StageMissing StageClosed
+        ApiRefused TableUnfinished
     FactoryFailed           the one who should carry out the order did not
         FactoryUnavailable (FactoryUnreachable SignInRefused RightMissing NotTheFactory FactoryMisconfigured)
         DagMissing DagPaused DagBroken RunRefused RunVanished RunFailed RunEnded NothingReported
@@ -22,7 +23,7 @@ AircanError
     JobStopped              somebody cancelled
     Unexpected              a defect of ours
 
-A file for each part of it: base, files, loads, wire, work. Imports nothing else of ours. `N_` marks sentences for
+A file for each part of it: api, base, files, loads, wire, work. Imports nothing else of ours. `N_` marks sentences for
 translation; `%(name)s` takes the facts.
 """
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .api import ApiRefused, TableUnfinished
 from .base import (
     N_,
     AircanError,
@@ -127,6 +129,7 @@ from .work import (
 __all__ = [
     "N_",
     "AircanError",
+    "ApiRefused",
     "ArchiveAmbiguous",
     "ArchiveBomb",
     "ArchiveEmpty",
@@ -195,6 +198,7 @@ __all__ = [
     "TableBusy",
     "TableInUse",
     "TableMissing",
+    "TableUnfinished",
     "TokenRefused",
     "TooLarge",
     "TooManyColumns",
