@@ -144,3 +144,19 @@ class KeyNotUnique(LoadFailed):
     blame = Blame.DATA
     sentence = N_("The key (%(key)s) does not name each row once: %(first)s. Rows in question: %(count)s.")
     advice = N_("Correct these rows or choose another key, then run again. The table is as it was.")
+
+
+class StageMissing(LoadFailed):
+    """There is no hidden table: it was never begun, or it was dropped."""
+
+    code = "stage_missing"
+    sentence = N_("The rows of this run have no table to go into: it was never begun, or was dropped meanwhile.")
+    advice = N_("Run again; if it fails again, send the id of this run to the operators of this site.")
+
+
+class StageClosed(LoadFailed):
+    """The hidden table is being published, or was, and takes no rows."""
+
+    code = "stage_closed"
+    sentence = N_("The rows of this run are being published or have been; nothing can be added or changed now.")
+    advice = N_("Run again if the table is not as it should be.")
