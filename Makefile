@@ -7,7 +7,7 @@ STACK = stack/bootstrap.sh
 TEST = $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) --site $(SITE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-up test-down lint types bench pins clean
+.PHONY: help demo airflow down test test-up test-down lint types bench pins clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -15,10 +15,13 @@ help:  ## show this list
 demo:  ## a running CKAN with real data, in .demo/ (PORT=5000); again: quick and harmless
 	@$(STACK) demo $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) $(if $(PORT),--port $(PORT))
 
-down:  ## stop what `make demo` started; the data stays
+airflow:  ## a real Airflow 3 beside the demo's CKAN, and one large file through it; again: quick and harmless
+	@$(STACK) airflow $(if $(CKAN_VERSION),--version $(CKAN_VERSION)) $(if $(PORT),--port $(PORT))
+
+down:  ## stop what `make demo` and `make airflow` started; the data stays
 	@$(STACK) down
 
-test:  ## all tests on a stack of their own, in .test/ (CKAN_VERSION=2.11.6, ARGS="-k foo", ONLY=library,ckan,project,browser)
+test:  ## all tests on a stack of their own, in .test/ (CKAN_VERSION=2.11.6, ARGS="-k foo", ONLY=library,ckan,project,browser,airflow)
 	@$(STACK) test $(TEST) $(if $(ONLY),--only $(ONLY)) -- $(ARGS)
 
 test-up:  ## start the test stack and leave it running, for quick rounds with pytest (SITE=name: own databases; LIVE=1)

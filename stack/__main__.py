@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import demo, pins, postgres, services, testing, venv
+from . import airflow_demo, demo, pins, postgres, services, testing, venv
 from .say import StackError, plain
 from .state import PROJECT, State
 
@@ -16,6 +16,10 @@ TEST_SHIFT = 50
 
 def _demo(asked: argparse.Namespace) -> int:
     return demo.run(State(asked.dir or PROJECT / ".demo"), asked.version, port=asked.port)
+
+
+def _airflow(asked: argparse.Namespace) -> int:
+    return airflow_demo.run(State(asked.dir or PROJECT / ".demo"), asked.version, port=asked.port)
 
 
 def _down(asked: argparse.Namespace) -> int:
@@ -68,6 +72,7 @@ def _pins(asked: argparse.Namespace) -> int:
 
 COMMANDS = {
     "demo": _demo,
+    "airflow": _airflow,
     "down": _down,
     "clean": _clean,
     "test": _test,
@@ -88,7 +93,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, help="the demo's first choice of port (5000)")
     parser.add_argument("--site", default="test", help="name of the test site: own databases, own index (test)")
     parser.add_argument("--live", action="store_true", help="test-up: also a running site, as the browser tests use it")
-    parser.add_argument("--only", help="test: comma-separated phases (library, ckan, project, browser)")
+    parser.add_argument("--only", help="test: comma-separated phases (library, ckan, project, browser, airflow)")
     parser.epilog = "What follows `--` is passed on: to pytest, to the check, to the benchmark."
     cut = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     asked = parser.parse_args(sys.argv[1:cut], argparse.Namespace(arguments=sys.argv[cut + 1 :]))

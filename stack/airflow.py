@@ -81,10 +81,9 @@ class Airflow:
         return self.state.secret("airflow-key")
 
     def options(self) -> dict[str, str]:
-        """Return the options of a CKAN that uses this Airflow."""
+        """Return the options of a CKAN that uses this Airflow; they suit both generations."""
         return {
             OPTION + "url": self.url,
-            OPTION + "auth": "password" if self.generation > 2 else "basic",
             OPTION + "username": USER,
             OPTION + "password": self.password,
             OPTION + "key": self.key,

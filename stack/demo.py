@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def run(state: State, version: str, *, port: int | None) -> int:
         ckan.write_env(site)
         ckan.start(site, folder)
         api = Api(site.url, ckan.env(site)["CKAN_API_TOKEN"])
-        published = list(_publish(api, folder, state.folder / "files"))
+        published = list(publish(api, folder, state.folder / "files", demo_data.DATASETS))
     jobs = _wait(api, published)
     _table(site, published, jobs)
     plain(f"\nCKAN {version}    {site.url}")
@@ -52,12 +52,19 @@ def run(state: State, version: str, *, port: int | None) -> int:
     return int(any(not _is_as_meant(item, jobs.get(item.resource)) for item in published))
 
 
-def _publish(api: Api, folder: Path, files: Path) -> Iterator[Published]:
-    """Create what is not there yet: organisation, datasets, resources. The uploads submit the jobs by themselves."""
+def publish(api: Api, folder: Path, files: Path, datasets: Iterable[demo_data.Dataset]) -> Iterator[Published]:
+    """Create what is not there yet: organisation, datasets, resources. The uploads submit the jobs by themselves.
+
+    Args:
+        api: of the site.
+        folder: the demo's environment, which has the files.
+        files: where unpacked and changed files are kept.
+        datasets: what to publish.
+    """
     packages = next(folder.glob("lib/python3*/site-packages"))
     if api.find("organization_show", id=ORGANISATION) is None:
         api.call("organization_create", name=ORGANISATION, title="AirCan's demo")
-    for dataset in demo_data.DATASETS:
+    for dataset in datasets:
         shown = api.find("package_show", id=dataset.name)
         if shown is None:
             words = {"name": dataset.name, "title": dataset.title, "notes": dataset.notes}
@@ -83,7 +90,7 @@ def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
     told: dict[str, str] = {}
     retried: set[str] = set()
     while True:
-        jobs = _newest(api)
+        jobs = newest(api)
         active = [item for item in published if not _is_final(jobs.get(item.resource))]
         for item in published:
             job = jobs.get(item.resource)
@@ -92,7 +99,7 @@ def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
             _tell(item, job, told, is_news=bool(active) or bool(told))
             if job["status"] == "FAILED" and not item.file.is_broken and item.resource not in retried:
                 retried.add(item.resource)
-                say(f"trying {item.file.file_name} again: {_why(job)}")
+                say(f"trying {item.file.file_name} again: {why(job)}")
                 api.call("aircan_job_retry", id=job["id"])
                 active.append(item)
         if not active:
@@ -108,13 +115,14 @@ def _wait(api: Api, published: list[Published]) -> dict[str, dict[str, Any]]:
 
 def _submit_forgotten(api: Api, published: list[Published]) -> None:
     """Submit files of an earlier demo that have no run: that one was stopped, or ran without AirCan."""
-    jobs = _newest(api)
+    jobs = newest(api)
     for item in published:
         if not item.is_new and item.resource not in jobs:
             api.call("aircan_submit", resource=item.resource)
 
 
-def _newest(api: Api) -> dict[str, dict[str, Any]]:
+def newest(api: Api) -> dict[str, dict[str, Any]]:
+    """Return the newest run of each resource, by the resource's id."""
     jobs: dict[str, dict[str, Any]] = {}
     for job in api.call("aircan_job_list", limit=100)["results"]:
         jobs.setdefault(job["resource"], job)
@@ -131,21 +139,23 @@ def _is_as_meant(item: Published, job: dict[str, Any] | None) -> bool:
 
 def _tell(item: Published, job: dict[str, Any], told: dict[str, str], *, is_news: bool) -> None:
     """Print a line when something changed since the last one; nothing when all was final from the start."""
-    rows = _rows(job)
+    rows = rows_of(job)
     line = f"{job['status']:9} {item.file.file_name}" + (f"  {rows:,} rows" if rows else "")
     if job["status"] == "FAILED":
-        line += f"  {_why(job)}"
+        line += f"  {why(job)}"
     if is_news and told.get(item.resource) != line:
         say(line)
         told[item.resource] = line
 
 
-def _rows(job: dict[str, Any]) -> int:
+def rows_of(job: dict[str, Any]) -> int:
+    """Return how many rows a run has loaded so far."""
     part = job["info"].get("result") or job["info"].get("progress") or {}
     return int(part.get("rows") or 0)
 
 
-def _why(job: dict[str, Any]) -> str:
+def why(job: dict[str, Any]) -> str:
+    """Return the reason that a failed run gives."""
     error = job["info"].get("error") or {}
     return str(error.get("message") or error.get("code") or "no reason given")
 

@@ -145,6 +145,14 @@ DATASETS = (
     ),
 )
 
+AIRFLOW = Dataset(
+    "flights-by-airflow",
+    "Flights that left New York City in 2013, loaded by Airflow",
+    "The same 336,776 flights as in the demo, loaded by a DAG of Airflow through CKAN's gateway for workers.",
+    (File("Flights", "flights.csv", f"{_NYC}/flights.csv.zip"),),
+)
+"""What `make airflow` publishes."""
+
 
 def make(file: File, packages: Path, folder: Path) -> Path:
     """Return the file to upload, made in `folder` under its own name unless it is there.

@@ -76,6 +76,7 @@ def text(site: Site) -> str:
         "ckan.plugins": " ".join(site.plugins),
         "ckan.views.default_views": "datatables_view text_view",
         "ckan.locale_default": "en",
+        **dict(site.options),
     }
     lines = [f"{key} = {value}" for key, value in options.items()]
     return "[DEFAULT]\n\n[app:main]\n" + "\n".join(lines) + "\n" + LOGGING

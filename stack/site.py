@@ -18,12 +18,21 @@ CORE_PLUGINS = ("activity", "datastore")
 
 @dataclass(frozen=True)
 class Site:
-    """A named site of one CKAN version; two sites on the same servers never meet."""
+    """A named site of one CKAN version; two sites on the same servers never meet.
+
+    Attributes:
+        state: the stack.
+        name: what it is called in this stack.
+        version: of CKAN.
+        plugins: what it loads.
+        options: further lines of its ckan.ini, as (name, value).
+    """
 
     state: State
     name: str
     version: str
     plugins: tuple[str, ...] = PLUGINS
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def slug(self) -> str:

@@ -72,9 +72,10 @@ class State:
 
     @contextlib.contextmanager
     def lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
-        """Hold a lock of this folder; waits for whoever has it."""
+        """Hold a lock of this folder; waits for whoever has it, and reads again what they have written."""
         with (self.folder / f"{name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            self.reload()
             yield
 
     def is_locked(self, name: str) -> bool:

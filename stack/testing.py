@@ -9,12 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ckan, packages, postgres, services, venv
+from .airflow import Airflow
+from .ports import HOST
 from .say import plain, say
 from .site import CORE_PLUGINS, Site
 from .state import PROJECT, State
 
 NOTHING_COLLECTED = 5
 COMPOSE = "vendor.compose-spec"
+
+QUICK = {
+    "ckanext.aircan_connector.submit.on_change": "false",
+    "ckanext.aircan_connector.reconcile.interval_s": "2",
+    "ckanext.aircan_connector.reconcile.lease_s": "30",
+    "ckanext.aircan_connector.link.allowed_hosts": HOST,
+}
+"""Options of the site of the tests with Airflow."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +35,14 @@ class Phase:
         name: what `--only` calls it.
         paths: what it runs, as far as it exists.
         needs_live: runs against a site with web server and workers.
+        needs_airflow: that site is one of its own, set up for the stack's Airflow, which the tests start themselves.
         newest_only: left out for older CKAN versions.
     """
 
     name: str
     paths: tuple[str, ...]
     needs_live: bool = False
+    needs_airflow: bool = False
     newest_only: bool = True
 
 
@@ -39,6 +51,7 @@ PHASES = (
     Phase("ckan", ("tests/ckanext", "tests/contracts"), newest_only=False),
     Phase("project", ("tests/stack", "tests/dags", "tests/test_*.py"), needs_live=True),
     Phase("browser", ("tests/browser",), needs_live=True),
+    Phase("airflow", ("tests/airflow",), needs_live=True, needs_airflow=True),
 )
 
 
@@ -46,7 +59,7 @@ def up(state: State, version: str, site_name: str, *, is_live: bool) -> int:
     """Bring up the test stack, leave it running, and say how to use it."""
     site, folder = _prepare(state, version, site_name)
     if is_live:
-        _live(state, version, folder)
+        _live(Site(state, "live", version), folder)
     state.values["keep"] = True
     state.save()
     plain(f"\nThe test stack for CKAN {version} runs. Now, as often as you like:\n")
@@ -118,7 +131,7 @@ def bench(state: State, version: str, arguments: list[str]) -> int:
         ckan.stop(Site(state, "live", version).slug, state.folder)
         postgres.down(state)
         postgres.up(state, quick=False, as_it_comes=True)
-    live = _live(state, version, folder)
+    live = _live(Site(state, "live", version), folder)
     scripts = _scripts(arguments) or [[file.name] for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
     environment = {**_live_environment(live), **{f"TEST_{key}": value for key, value in site.environment().items()}}
     python = str(folder / "bin/python")
@@ -172,7 +185,9 @@ def _run_phase(state: State, version: str, site_name: str, phase: Phase, paths: 
         if phase.name == "browser":
             packages.ensure(packages.BROWSER)
         _, folder = _prepare(state, version, site_name)
-        environment = _live_environment(_live(state, version, folder))
+        with state.lock("up"):
+            site = airflow_site(state, version) if phase.needs_airflow else Site(state, "live", version)
+        environment = _live_environment(_live(site, folder))
         options = ["-p", "no:ckan", "-p", "no:ckan_fixtures"]
     else:
         site, folder = _prepare(state, version, site_name)
@@ -197,10 +212,15 @@ def _prepare(state: State, version: str, site_name: str) -> tuple[Site, Path]:
     return site, folder
 
 
-def _live(state: State, version: str, folder: Path) -> Site:
-    """Start the site that browser, packaging tests and benchmarks talk to."""
-    site = Site(state, "live", version)
-    with state.lock("up"):
+def airflow_site(state: State, version: str) -> Site:
+    """Return the site of the tests with Airflow: nothing starts by itself, and whoever is silent is soon asked."""
+    options = {**Airflow(state).options(), **QUICK}
+    return Site(state, "airflow", version, options=tuple(options.items()))
+
+
+def _live(site: Site, folder: Path) -> Site:
+    """Start the site that browser, packaging, Airflow's tests and benchmarks talk to."""
+    with site.state.lock("up"):
         ckan.set_up(site, folder)
         ckan.write_env(site)
         ckan.start(site, folder)
@@ -208,7 +228,8 @@ def _live(state: State, version: str, folder: Path) -> Site:
 
 
 def _live_environment(site: Site) -> dict[str, str]:
-    return {**ckan.env(site), "CKAN_ADMIN": ckan.ADMIN, "CKAN_PASSWORD": ckan.PASSWORD}
+    names = {"CKAN_ADMIN": ckan.ADMIN, "CKAN_PASSWORD": ckan.PASSWORD, "STACK_FOLDER": str(site.state.folder)}
+    return {**ckan.env(site), **names}
 
 
 def _call(command: list[str], environment: dict[str, str]) -> int:
