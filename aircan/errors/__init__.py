@@ -17,14 +17,14 @@ AircanError
     FactoryFailed           the one who should carry out the order did not
         FactoryUnavailable (FactoryUnreachable SignInRefused RightMissing NotTheFactory FactoryMisconfigured)
         DagMissing DagPaused DagBroken RunRefused RunVanished RunFailed RunEnded NothingReported
-        WorkerLost TookTooLong NeverStarted
+        WorkerLost TookTooLong NeverStarted StoreUnavailable StoreMisconfigured TaskFailed
     GatewayFailed           a worker and CKAN's gateway did not understand each other
         GatewayUnreachable GatewayAnswer TokenRefused JobClosed BodyTooLarge RequestRefused (LengthMissing PartBroken)
     JobStopped              somebody cancelled
     Unexpected              a defect of ours
 
-A file for each part of it: api, base, files, loads, wire, work. Imports nothing else of ours. `N_` marks sentences for
-translation; `%(name)s` takes the facts.
+A file for each part of it: api, base, files, loads, tasks, wire, work. Imports nothing else of ours. `N_` marks
+sentences for translation; `%(name)s` takes the facts.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ from .loads import (
     TypesChanged,
     ValueRefused,
 )
+from .tasks import StoreMisconfigured, StoreUnavailable, TaskFailed
 from .wire import (
     BodyTooLarge,
     GatewayAnswer,
@@ -195,10 +196,13 @@ __all__ = [
     "SourceMissing",
     "StageClosed",
     "StageMissing",
+    "StoreMisconfigured",
+    "StoreUnavailable",
     "TableBusy",
     "TableInUse",
     "TableMissing",
     "TableUnfinished",
+    "TaskFailed",
     "TokenRefused",
     "TooLarge",
     "TooManyColumns",
