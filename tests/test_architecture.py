@@ -16,6 +16,7 @@ LIBRARY = [
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
     [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net", "sheets")],
+    ["aircan.remote"],
     ["aircan.formats"],
     ["aircan.steps"],
     ["aircan.recipes"],

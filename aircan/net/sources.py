@@ -27,7 +27,10 @@ _BROKEN = (
     OSError,
     ValueError,
 )
-_FILE_NAME = re.compile(r"""filename\*?=(?:UTF-8'[^']*')?"?([^";]+)"?""", re.I)
+_FILE_NAMES = (
+    re.compile(r"""filename\*=UTF-8'[^']*'([^";]+)""", re.I),
+    re.compile(r"""filename\*?="?([^";]+)"?""", re.I),
+)
 
 
 class FileSource:
@@ -139,8 +142,13 @@ class LinkSource:
         length = response.headers.get("Content-Length", "")
         packed = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         self.size_bytes = int(length) if length.isdigit() and not packed else None
-        if found := _FILE_NAME.search(response.headers.get("Content-Disposition", "")):
-            self.name = Path(unquote(found.group(1).strip())).name
+        self.name = file_name(response.headers.get("Content-Disposition", "")) or self.name
+
+
+def file_name(disposition: str) -> str:
+    """Return the file name of a Content-Disposition header without any folder, "" when there is none."""
+    found = next(filter(None, (pattern.search(disposition) for pattern in _FILE_NAMES)), None)
+    return Path(unquote(found[1].strip())).name if found else ""
 
 
 def shown(url: str) -> str:

@@ -1,0 +1,1 @@
+Workers outside CKAN read the file, send rows as COPY text, publish and report over HTTP with nothing but a run token (`aircan.remote`): transfers resume, a CKAN that is away for minutes is waited for, and a proxy that answers in its place is named.
