@@ -16,11 +16,11 @@ LIBRARY = [
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
     [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net", "sheets")],
-    ["aircan.remote"],
+    ["aircan.remote", "aircan.store"],
     ["aircan.formats"],
     ["aircan.steps"],
     ["aircan.recipes"],
-    ["aircan.run"],
+    ["aircan.run", "aircan.staged"],
     ["aircan.folder", "aircan.sniffed"],
     ["aircan.cli"],
 ]
