@@ -32,6 +32,122 @@ class FactoryUnavailable(FactoryFailed):
     advice = N_("The operators of this site can check it with: ckan aircan doctor.")
 
 
+class FactoryUnreachable(FactoryUnavailable):
+    """No answer, or one that passes (busy, restarting). Whether an order arrived is not known.
+
+    The run stays WAITING and is handed over again. Facts: factory, reason, retry_after_s (may be missing).
+    """
+
+    code = "factory_unreachable"
+    blame = Blame.NETWORK
+    sentence = N_("The factory %(factory)s gave no usable answer: %(reason)s.")
+    advice = N_("Run again in a while; if it fails again, tell the operators of this site.")
+
+
+class SignInRefused(FactoryUnavailable):
+    """The factory does not let this site in. Facts: factory, reason."""
+
+    code = "sign_in_refused"
+    retryable = False
+    sentence = N_("The factory %(factory)s did not accept the sign-in of this site: %(reason)s.")
+    advice = N_("The operators of this site must correct the user name and password, or the token, then run again.")
+
+
+class RightMissing(FactoryUnavailable):
+    """The factory knows this site's user, who may not do this. Facts: factory, doing."""
+
+    code = "right_missing"
+    retryable = False
+    sentence = N_("The factory %(factory)s does not allow this site's user: %(doing)s.")
+    advice = N_("Its operators must give the user a role with this right, then run again.")
+
+
+class NotTheFactory(FactoryUnavailable):
+    """Something else answers at the factory's address. Facts: factory, url, reason."""
+
+    code = "not_the_factory"
+    retryable = False
+    sentence = N_("What answers at %(url)s is not the factory %(factory)s: %(reason)s.")
+    advice = N_("The operators of this site must correct the address, then check with: ckan aircan doctor.")
+
+
+class FactoryMisconfigured(FactoryUnavailable):
+    """An option is missing or wrong, or a library is not installed. Facts: factory, reason."""
+
+    code = "factory_misconfigured"
+    retryable = False
+    sentence = N_("The factory %(factory)s is not set up on this site: %(reason)s.")
+    advice = N_("The operators of this site can check it with: ckan aircan doctor.")
+
+
+class DagMissing(FactoryFailed):
+    """The factory has no DAG of this name. Facts: factory, dag_id."""
+
+    code = "dag_missing"
+    retryable = False
+    sentence = N_("The factory %(factory)s has no DAG %(dag_id)s.")
+    advice = N_("Its operators must put the DAG there, or the run must name another one, then run again.")
+
+
+class DagPaused(FactoryFailed):
+    """The DAG is paused, so a run of it would wait for ever. Facts: factory, dag_id."""
+
+    code = "dag_paused"
+    sentence = N_("The DAG %(dag_id)s is paused at the factory %(factory)s, so the run would never start.")
+    advice = N_("Its operators must unpause the DAG, then run again.")
+
+
+class DagBroken(FactoryFailed):
+    """The file of the DAG cannot be read by the factory, or is gone. Facts: factory, dag_id, reason."""
+
+    code = "dag_broken"
+    retryable = False
+    sentence = N_("The DAG %(dag_id)s at the factory %(factory)s cannot be run: %(reason)s.")
+    advice = N_("Its operators must correct the DAG's file, then run again.")
+
+
+class RunRefused(FactoryFailed):
+    """The factory does not take the order as it is. Facts: factory, reason."""
+
+    code = "run_refused"
+    retryable = False
+    sentence = N_("The factory %(factory)s refused the run: %(reason)s.")
+    advice = N_("Check the parameters of the run, and that the DAG fits this version of AirCan.")
+
+
+class RunVanished(FactoryFailed):
+    """The factory does not know a run any more that it had taken. Facts: factory."""
+
+    code = "run_vanished"
+    sentence = N_("The factory %(factory)s does not know this run any more; somebody deleted it there.")
+    advice = N_("Run again. The table is as it was before this run.")
+
+
+class RunFailed(FactoryFailed):
+    """The run failed at the factory without telling why. Facts: factory, task, tries, reason."""
+
+    code = "run_failed"
+    sentence = N_("The run failed at the factory %(factory)s in the task %(task)s, try %(tries)s: %(reason)s.")
+    advice = N_("The last lines of the task are in the log below. Run again when the cause is mended.")
+
+
+class RunEnded(FactoryFailed):
+    """The run was ended at the factory, and no task of it failed by itself. Facts: factory."""
+
+    code = "run_ended"
+    sentence = N_("The run was ended at the factory %(factory)s before it had reported a result.")
+    advice = N_("Run again; if it fails again, tell the operators of this site.")
+
+
+class NothingReported(FactoryFailed):
+    """The factory calls the run a success, but nothing was reported. Facts: factory, dag_id."""
+
+    code = "nothing_reported"
+    retryable = False
+    sentence = N_("The factory %(factory)s calls the run a success, but nothing was reported and no table was loaded.")
+    advice = N_("Its operators must check that the DAG %(dag_id)s loads into this site, then run again.")
+
+
 class WorkerLost(FactoryFailed):
     """The worker that carried out the run is gone. Facts: seconds."""
 
