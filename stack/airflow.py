@@ -104,18 +104,18 @@ def up(airflow: Airflow, *, ckan_url: str) -> None:
     """
     venv = airflow_venv.ensure(airflow.state.folder, airflow.generation)
     running = airflow.state.section("running")
-    environment = {**_common(airflow, ckan_url), **(_of_3(airflow) if airflow.generation > 2 else _of_2(airflow))}
-    settings = json.dumps([str(venv), (venv / "stack.stamp").read_text(), environment], sort_keys=True)
-    now = hashlib.sha256(settings.encode()).hexdigest()
+    settings = environment(airflow, ckan_url=ckan_url)
+    parts = json.dumps([str(venv), (venv / "stack.stamp").read_text(), settings], sort_keys=True)
+    now = hashlib.sha256(parts.encode()).hexdigest()
     if running.get("airflow") != now:
         down(airflow.state)
-    _prepare(airflow, venv, environment)
-    for name, arguments in _commands(airflow).items():
+    _prepare(airflow, venv, settings)
+    for name, arguments in commands(airflow).items():
         if not processes.is_alive(airflow.state.folder, name):
             processes.stop(airflow.state.folder, name)
             say(f"starting {name} of Airflow {airflow.generation}")
             command = [str(venv / "bin/airflow"), *arguments]
-            processes.start(airflow.state.folder, name, command, env=environment, cwd=airflow.home)
+            processes.start(airflow.state.folder, name, command, env=settings, cwd=airflow.home)
     running["airflow"] = now
     airflow.state.save()
     _wait(airflow)
@@ -134,12 +134,18 @@ def is_up(state: State) -> bool:
     return processes.is_alive(state.folder, API) and processes.is_alive(state.folder, SCHEDULER)
 
 
-def _commands(airflow: Airflow) -> dict[str, list[str]]:
+def commands(airflow: Airflow) -> dict[str, list[str]]:
+    """Return the arguments of each process by its name, in the order of their start."""
     # The servers of task logs listen on all addresses and cannot be told otherwise; the pages read the files anyway.
     scheduler = ["scheduler", "--skip-serve-logs"]
     if airflow.generation > 2:
         return {API: ["api-server", "--workers", "1"], SCHEDULER: scheduler, DAGS: ["dag-processor"]}
     return {API: ["webserver"], SCHEDULER: scheduler}
+
+
+def environment(airflow: Airflow, *, ckan_url: str) -> dict[str, str]:
+    """Return the variables that configure Airflow and its tasks; they hold secrets."""
+    return {**_common(airflow, ckan_url), **(_of_3(airflow) if airflow.generation > 2 else _of_2(airflow))}
 
 
 def _common(airflow: Airflow, ckan_url: str) -> dict[str, str]:
@@ -211,7 +217,7 @@ def passwords_file(airflow: Airflow) -> Path:
     return airflow.home / "passwords.json"
 
 
-def _prepare(airflow: Airflow, venv: Path, environment: dict[str, str]) -> None:
+def _prepare(airflow: Airflow, venv: Path, settings: dict[str, str]) -> None:
     """Make folders, the file of passwords and the database.
 
     A database whose making was interrupted is made anew; one of another version of Airflow is migrated.
@@ -230,17 +236,17 @@ def _prepare(airflow: Airflow, venv: Path, environment: dict[str, str]) -> None:
     say(f"preparing the database of Airflow {airflow.generation}")
     if not prepared.exists():
         airflow.database.unlink(missing_ok=True)
-    _cli(airflow, venv, environment, "db", "migrate")
+    _cli(airflow, venv, settings, "db", "migrate")
     if airflow.generation == 2 and not prepared.exists():
         person = ["-e", "admin@example.org", "-f", "Ad", "-l", "Min", "-r", "Admin"]
-        _cli(airflow, venv, environment, "users", "create", "-u", USER, "-p", airflow.password, *person)
+        _cli(airflow, venv, settings, "users", "create", "-u", USER, "-p", airflow.password, *person)
     prepared.write_text(lock)
 
 
-def _cli(airflow: Airflow, venv: Path, environment: dict[str, str], *arguments: str) -> None:
+def _cli(airflow: Airflow, venv: Path, settings: dict[str, str], *arguments: str) -> None:
     done = subprocess.run(
         [str(venv / "bin/airflow"), *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, **settings},
         cwd=airflow.home,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -258,7 +264,7 @@ def _wait(airflow: Airflow) -> None:
     end = time.monotonic() + START_TIMEOUT_S
     is_warm = not is_3
     while time.monotonic() < end:
-        for name in _commands(airflow):
+        for name in commands(airflow):
             if not processes.is_alive(airflow.state.folder, name):
                 log = tail(processes.log_file(airflow.state.folder, name))
                 raise StackError(f"{name} ended by itself:\n{log}")
