@@ -11,7 +11,8 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -21,12 +22,16 @@ from aircan.errors import AircanError, FactoryUnavailable
 from aircan.status import ACTIVE, FINAL, Status, sources
 
 from . import background, config, model
+from .factories.base import Seen, State
 from .interfaces import after_final
 
 log = logging.getLogger(__name__)
 
 MAX_EVENTS = 20_000
 """Events kept for a job; a factory that reports more than that is cut short."""
+
+MAX_RETRY_AFTER_S = 3600
+"""Longest wait, in seconds, that a factory may ask for before it is tried again."""
 
 
 def fingerprint(resource: Mapping[str, Any]) -> str:
@@ -120,6 +125,60 @@ def handed_over(job_id: str, factory_id: str) -> bool:
         return job is not None
 
 
+def not_handed_over(job_id: str, error: AircanError) -> None:
+    """Keep why a WAITING job could not be handed over now; it is handed over again later.
+
+    `info["hand_over"]` becomes {"tries", "last", "after" (when to try again, or None), "error"}.
+    """
+    moment = model.now()
+    with model.begin() as connection:
+        job = model.update_job(connection, job_id, {"updated": moment}, sources=[Status.WAITING], unhanded=True)
+        if job is None:
+            return
+        before = job["info"].get("hand_over") or {}
+        wait_s = error.facts.get("retry_after_s")
+        after = (moment + timedelta(seconds=min(wait_s, MAX_RETRY_AFTER_S))).isoformat() if wait_s else None
+        tried = {"tries": before.get("tries", 0) + 1, "last": moment.isoformat(), "after": after}
+        info = {**job["info"], "message": error.message, "hand_over": {**tried, "error": error.to_dict()}}
+        model.update_job(connection, job_id, {"info": info}, sources=[Status.WAITING])
+        if (before.get("error") or {}).get("message") != error.message:
+            model.add_event(connection, job_id, error.message, level="warning", data={"code": error.code})
+
+
+def seen(job_id: str, what: Seen) -> dict[str, Any] | None:
+    """Keep what a factory shows of an active job, and return its row; None when the job is final.
+
+    A job that the factory works on becomes RUNNING. No other move is made here, and the lease is not renewed:
+    only a report does that. `info["factory"]` becomes {"raw", "queued", "started", "ended", "url", "tasks",
+    "count" (state -> tasks in it), "error" (why it does not move, or None), "seen"}.
+    """
+    try:
+        return _see(job_id, what, move=what.state is State.WORKING)
+    except IntegrityError:
+        # Another run of the same file is RUNNING; the index keeps this one WAITING.
+        return _see(job_id, what, move=False)
+
+
+def _see(job_id: str, what: Seen, *, move: bool) -> dict[str, Any] | None:
+    moment = model.now()
+    with model.begin() as connection:
+        job = model.update_job(connection, job_id, {"updated": moment}, sources=list(ACTIVE))
+        if job is None:
+            return None
+        before = job["info"].get("factory") or {}
+        values: dict[str, Any] = {"info": {**job["info"], "factory": what.to_dict(moment.isoformat())}}
+        if what.error and what.state is State.QUEUED:
+            values["info"]["message"] = what.error.message
+        if move:
+            values["status"] = Status.RUNNING.value
+            values["started"] = job["started"] or moment
+        job = model.update_job(connection, job_id, values, sources=list(ACTIVE))
+        for level, task, text in what.news(before):
+            if model.count_events(connection, job_id) < MAX_EVENTS:
+                model.add_event(connection, job_id, text, task=task, level=level)
+    return job
+
+
 def may_start(job: Mapping[str, Any]) -> bool:
     """Return whether a WAITING job need not wait for a RUNNING one of the same resource and type."""
     with model.begin() as connection:
@@ -191,6 +250,23 @@ def _log_report(connection: Any, job_id: str, told: Report) -> None:
         model.add_event(connection, job_id, "", task=task, level=model.REJECT, data={"rejects": list(rejects)})
 
 
+def keep(job_id: str, name: str, change: Callable[[Any], Any]) -> dict[str, Any] | None:
+    """Change one entry of an active job's `info`, and return the job's row; None when it is final.
+
+    `change` gets what is there (None when nothing is) and returns what shall be (None: nothing); nobody
+    changes the row meanwhile.
+    """
+    with model.begin() as connection:
+        job = model.update_job(connection, job_id, {"updated": model.now()}, sources=list(ACTIVE))
+        if job is None:
+            return None
+        info = {key: value for key, value in job["info"].items() if key != name}
+        value = change(job["info"].get(name))
+        if value is not None:
+            info[name] = value
+        return model.update_job(connection, job_id, {"info": info}, sources=list(ACTIVE))
+
+
 def merged(info: Mapping[str, Any], told: Report, moment: Any) -> dict[str, Any]:
     """Return a job's `info` with a report laid over it. Pure."""
     new = dict(info)
@@ -235,7 +311,7 @@ def cancel(job_id: str, why: str, *, by: str | None = None) -> dict[str, Any] | 
         job = model.update_job(connection, job_id, {"info": info}, sources=[Status.CANCELLED]) or job
         model.add_event(connection, job_id, why, data={"by": by} if by else None)
     log.info("Job %s is CANCELLED", job_id, extra={"action": "job_moved", "job_id": job_id})
-    if job["factory_id"]:
+    if job["factory_id"] or job["info"].get("hand_over"):
         _stop(job)
     _ended(job)
     return job

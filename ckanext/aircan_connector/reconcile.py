@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aircan.contract import Report
-from aircan.errors import FactoryUnavailable, LoadFailed, NeverStarted, WorkerLost
+from aircan.errors import (
+    AircanError,
+    FactoryUnavailable,
+    LoadFailed,
+    NeverStarted,
+    NothingReported,
+    RunEnded,
+    RunVanished,
+    WorkerLost,
+    from_dict,
+)
 from aircan.status import Status
 
 from . import background, config, factories, jobs, model, settings
 from .datastore import flag, janitor
-from .factories.base import State
+from .factories.base import Seen, State
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +32,20 @@ MAX_WAIT_S = 86_400
 
 
 def reconcile() -> dict[str, int]:
-    """Look after every silent job, sweep what killed runs left, and delete jobs past their days.
+    """Look after every job that is due, sweep what killed runs left, and delete jobs past their days.
 
     Returns {"active", "looked_after", "tables_dropped", "jobs_deleted", "settings_deleted"}.
     """
     with model.begin() as connection:
         active = model.active_jobs(connection)
-    silent = [job for job in active if _silence_s(job) >= config.lease_s()]
-    for job in silent:
-        look_after(job)
+    due = [job for job in active if is_due(job)]
+    away: set[str] = set()
+    for job in due:
+        if job["factory"] not in away and not look_after(job):
+            away.add(job["factory"])  # its other jobs would only wait for the same answer
     return {
         "active": len(active),
-        "looked_after": len(silent),
+        "looked_after": len(due),
         "tables_dropped": _sweep(),
         "jobs_deleted": _forget(),
         "settings_deleted": settings.sweep(),
@@ -49,30 +61,69 @@ def is_silent(job: Mapping[str, Any]) -> bool:
     return job["status"] in (Status.WAITING.value, Status.RUNNING.value) and _silence_s(job) >= config.lease_s()
 
 
-def look_after(job: Mapping[str, Any]) -> None:
-    """Do what a silent job needs: hand it over, leave it, or fail it."""
-    if not is_silent(job):
-        return
+def is_due(job: Mapping[str, Any]) -> bool:
+    """Return whether an active job is to be looked after now.
+
+    It is when it is silent, when its hand-over got no answer, or when its factory wants to be looked at often.
+    """
+    if is_silent(job):
+        return True
+    if job["status"] == Status.WAITING.value and not job["factory_id"]:
+        tried = job["info"].get("hand_over")
+        return bool(tried) and (not tried["after"] or datetime.fromisoformat(tried["after"]) <= model.now())
+    often_s = factories.look_every_s(job["factory"])
+    seen = (job["info"].get("factory") or {}).get("seen")
+    return often_s is not None and (not seen or (model.now() - datetime.fromisoformat(seen)).total_seconds() >= often_s)
+
+
+def look_after(job: Mapping[str, Any]) -> bool:
+    """Do what a job needs that is due: hand it over, leave it, or end it. Return False when its factory is away."""
+    if not is_due(job):
+        return True
     if job["status"] == Status.WAITING.value and not job["factory_id"]:
         _hand_over(job)
-        return
+        return True
+    often = factories.look_every_s(job["factory"]) is not None
     try:
-        state = factories.get(job["factory"]).see(job["factory_id"] or "").state
+        seen = factories.get(job["factory"]).see(job["factory_id"] or "")
     except FactoryUnavailable as exc:
         log.warning("Job %s: %s", job["id"], exc, extra={"action": "job_not_asked"})
-        return
+        return False
+    if often:
+        row = jobs.seen(job["id"], seen)
+        if row is None:  # it ended while its factory was asked
+            return True
+        job = row
+    _judge(job, seen, often=often)
+    return True
+
+
+def _judge(job: Mapping[str, Any], seen: Seen, *, often: bool) -> None:
+    """End a job that its factory does not work on any more, or has kept too long.
+
+    A factory that is looked at often knows by itself when a worker is lost, so its word that it works is taken for
+    a day; another one's only for three leases.
+    """
     waited = round(_silence_s(job))
-    if state is State.GONE or (state is State.WORKING and waited > 3 * config.lease_s()):
-        _worker_lost(job, waited)
-    elif state is State.QUEUED and waited > MAX_WAIT_S:
-        jobs.fail(job["id"], NeverStarted(seconds=waited))
+    patience_s = MAX_WAIT_S if often else 3 * config.lease_s()
+    name = job["factory"]
+    if seen.state is State.GONE:
+        _lost(job, RunVanished(factory=name) if often else WorkerLost(seconds=waited))
+    elif seen.state is State.FAILED:
+        _lost(job, seen.error or RunEnded(factory=name))
+    elif seen.state is State.SUCCEEDED:
+        _lost(job, NothingReported(factory=name, dag_id=(job["factory_id"] or "").partition("/")[0]))
+    elif seen.state is State.WORKING and waited > patience_s:
+        _lost(job, WorkerLost(seconds=waited))
+    elif seen.state is State.QUEUED and waited > MAX_WAIT_S:
+        jobs.fail(job["id"], seen.error or NeverStarted(seconds=waited))
 
 
-def _worker_lost(job: Mapping[str, Any], waited: int) -> None:
+def _lost(job: Mapping[str, Any], why: AircanError) -> None:
     """Fail a job that nobody works on; if its table is live already, do what is missing and call it DONE."""
     try:
         if not janitor.was_published(job["id"]):
-            jobs.fail(job["id"], WorkerLost(seconds=waited))
+            jobs.fail(job["id"], why)
             return
         janitor.finish_published(job["id"])
         flag.mark_active(job["resource"])
@@ -86,7 +137,8 @@ def _worker_lost(job: Mapping[str, Any], waited: int) -> None:
 
 def _hand_over(job: Mapping[str, Any]) -> None:
     if _silence_s(job) > MAX_WAIT_S and jobs.may_start(job):
-        jobs.fail(job["id"], NeverStarted(seconds=round(_silence_s(job))))
+        tried = (job["info"].get("hand_over") or {}).get("error")
+        jobs.fail(job["id"], from_dict(tried) if tried else NeverStarted(seconds=round(_silence_s(job))))
         return
     try:
         if background.status(job["id"]) not in ("queued", "started") and jobs.may_start(job):

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import ckantoolkit as tk
-from sqlalchemy.exc import SQLAlchemyError
-
-from aircan.contract import Order, Publish, Report, Written
-from aircan.errors import AircanError, FactoryUnavailable, JobStopped, LoadFailed, MetadataUnsaved, TookTooLong
-from aircan.keys import run_token
-from aircan.ports import Tell
+from aircan.contract import Order
+from aircan.errors import AircanError, FactoryUnavailable, FactoryUnreachable, TookTooLong
 from aircan.run import run
-from aircan.status import ACTIVE, Status
+from aircan.status import Status
 
-from . import config, factories, interfaces, jobs, orders, reconcile, uploads
-from .datastore import flag
-from .datastore.sink import DirectSink
-from .datastore.watch import IndexWatch
+from . import config, factories, jobs, orders, publishing, reconcile, uploads
+from .factories.base import Capability
+from .working import Sink, teller, watched
 
 log = logging.getLogger(__name__)
-
-WATCH_S = 1.0
-"""How often the watcher looks whether the job was cancelled."""
-
-HEARTBEAT_S = 10.0
-"""How often a working run gives a sign of life, well below the smallest sensible lease."""
 
 
 def hand_over(job_id: str) -> None:
@@ -42,20 +26,28 @@ def hand_over(job_id: str) -> None:
     try:
         order = orders.make(job)
         handed = factories.get(job["factory"]).submit(order)
+    except FactoryUnreachable as exc:
+        jobs.not_handed_over(job_id, exc)
+        return
     except AircanError as exc:
         jobs.fail(job_id, exc)
         return
     if jobs.handed_over(job_id, handed.factory_id) and handed.here:
-        carry_out(order)
+        carry_out(order, job["factory"])
 
 
 def stop(job_id: str) -> None:
-    """Tell the factory of a cancelled job to stop."""
+    """Tell the factory of a cancelled job to stop; one whose hand-over got no answer is looked for first."""
     job = jobs.get(job_id)
-    if job is None or not job["factory_id"]:
+    if job is None:
         return
     try:
-        factories.get(job["factory"]).cancel(job["factory_id"])
+        factory = factories.get(job["factory"])
+        factory_id = job["factory_id"]
+        if not factory_id and Capability.FIND in factory.capabilities:
+            factory_id = factory.find(job_id, job["dag_id"] or "")
+        if factory_id:
+            factory.cancel(factory_id)
     except FactoryUnavailable as exc:
         log.warning("Job %s could not be stopped: %s", job_id, exc, extra={"action": "job_not_stopped"})
 
@@ -66,14 +58,11 @@ def refresh(job_id: str) -> None:
         reconcile.look_after(job)
 
 
-def carry_out(order: Order) -> None:
+def carry_out(order: Order, factory: str = "local") -> None:
     """Carry an order out in this process and report through the callback action."""
-    tell = _tell(order.job_id)
-    sink = _Sink(order, tell)
-    index = IndexWatch(order.job_id, order.resource.id)
-    watcher = _Watcher(order.job_id, sink.interrupt, index.look, time.monotonic() + config.time_limit_s())
-    watcher.start()
-    try:
+    tell = teller(order.job_id, factory)
+    sink = Sink(order, tell)
+    with watched(order, sink) as watcher:
         with tempfile.TemporaryDirectory(prefix="aircan-", dir=config.load_folder()) as folder:
             final = run(
                 order,
@@ -85,114 +74,10 @@ def carry_out(order: Order) -> None:
             )
         if final and final.status is Status.DONE:
             sink.forget()
-    finally:
-        watcher.end()
-        index.close()
-        sink.close()
     if watcher.overdue:
         jobs.fail(order.job_id, TookTooLong(limit_s=config.time_limit_s()))
 
 
-def _tell(job_id: str) -> Tell:
-    token = run_token(factories.get("local").keys()[0], job_id)
-
-    def tell(report: Report) -> None:
-        told = {**report.to_dict(), "job_id": job_id, "token": token}
-        job = tk.get_action("aircan_status_update")({"ignore_auth": True}, told)
-        if job["status"] != report.status.value and Status(job["status"]) not in ACTIVE:
-            raise JobStopped(f"the job is {job['status']}")
-
-    return tell
-
-
-class _Sink(DirectSink):
-    """The DataStore, and what CKAN itself must know of a new table."""
-
-    def __init__(self, order: Order, tell: Tell) -> None:
-        connections = int(order.params.get("load_connections") or config.load_connections())
-        super().__init__(order.job_id, order.resource.id, before_publish=self._ask, connections=connections)
-        self._job_id, self._resource_id = order.job_id, order.resource.id
-        self._tell = tell
-        self._flagged = False
-
-    def _ask(self, table: dict[str, Any]) -> None:
-        interfaces.before_publish({**table, "job_id": self._job_id, "resource_id": self._resource_id})
-
-    def visible(self) -> None:
-        """Let people see the new rows on CKAN's pages while the rest is still done. `publish` tries once more."""
-        try:
-            self._flag()
-        except Exception:  # what is left to do for the table must be done in any case
-            log.warning("CKAN could not yet be told of the rows of job %s", self._job_id, exc_info=True)
-
-    def _flag(self) -> None:
-        flag.mark_active(self._resource_id)
-        flag.default_views(self._resource_id)
-        self._flagged = True
-
-    def publish(self, *, rows: int, when: Publish) -> Written:
-        """Publish the table, then flag the resource and make its default views, as CKAN does after a load."""
-        written = super().publish(rows=rows, when=when)
-        if self.warnings:
-            self._tell(Report(Status.RUNNING, result={"warnings": self.warnings}))
-        try:
-            if not self._flagged:
-                self._flag()
-        except Exception as exc:
-            if not self.may_run_again:
-                log.exception("CKAN was not told of the rows of job %s", self._job_id)
-                self._tell(Report(Status.RUNNING, result={"warnings": [{"code": "metadata_unsaved"}]}))
-                return written
-            raise MetadataUnsaved(f"{type(exc).__name__}: {exc}") from exc
-        return written
-
-
-class _Watcher(threading.Thread):
-    """Looks every second whether the job is still to be worked on, and gives signs of life.
-
-    While the table is published it also tells how far its index is; the run itself waits for PostgreSQL then.
-    """
-
-    def __init__(
-        self, job_id: str, interrupt: Callable[[], None], index: Callable[[], dict[str, Any] | None], deadline: float
-    ) -> None:
-        super().__init__(name=f"aircan-watch-{job_id}", daemon=True)
-        self.stopped = threading.Event()
-        self.overdue = False
-        self._job_id, self._interrupt, self._index, self._deadline = job_id, interrupt, index, deadline
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Watch until the run ends."""
-        beat = time.monotonic() + HEARTBEAT_S
-        while not self._ended.wait(WATCH_S):
-            try:
-                job = jobs.get(self._job_id)
-                active = job is not None and Status(job["status"]) in ACTIVE
-                built = self._look(job) if job and active else None
-                if active and (built or time.monotonic() >= beat):
-                    beat = time.monotonic() + HEARTBEAT_S
-                    jobs.report(self._job_id, Report(Status.RUNNING, progress=built or {}))
-            except SQLAlchemyError as exc:
-                log.warning("The watcher of job %s has no database: %s", self._job_id, type(exc).__name__)
-                continue
-            self.overdue = active and time.monotonic() > self._deadline
-            if self.overdue or not active:
-                self.stopped.set()
-                self._interrupt()
-                return
-
-    def _look(self, job: dict[str, Any]) -> dict[str, Any] | None:
-        tasks = {task["id"]: task["status"] for task in job["info"].get("tasks") or []}
-        if tasks.get("publish") != Status.RUNNING.value:
-            return None
-        try:
-            return self._index()
-        except LoadFailed as exc:
-            log.warning("How far the index of job %s is cannot be seen: %s", self._job_id, type(exc).__name__)
-            return None
-
-    def end(self) -> None:
-        """Stop watching and wait for the thread."""
-        self._ended.set()
-        self.join(timeout=10)
+def publish(job_id: str) -> None:
+    """Publish what a worker outside CKAN has loaded through the gateway."""
+    publishing.publish(job_id)

@@ -83,9 +83,9 @@ def live_actions(package_type: str, id: str) -> Any:
 
 
 def _ask_after(job: dict[str, Any]) -> None:
-    """Have a background worker ask the factory of a silent run; the page does not wait for it."""
+    """Have a background worker ask the factory of a run that it is time to ask about; the page does not wait for it."""
     moments = {name: datetime.fromisoformat(job[name]) for name in ("created", "last_report") if job[name]}
-    if not reconcile.is_silent({**job, "last_report": None, **moments}):
+    if not reconcile.is_due({**job, "last_report": None, **moments}):
         return
     try:
         background.enqueue_refresh(job["id"])

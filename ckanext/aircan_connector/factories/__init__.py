@@ -6,13 +6,14 @@ from importlib.metadata import entry_points
 
 from aircan.errors import FactoryUnavailable
 
+from .airflow import Airflow
 from .base import Factory
 from .local import Local
 
 GROUP = "aircan_connector.factories"
 """Entry point group in which another package offers its factories."""
 
-MENU: tuple[type[Factory], ...] = (Local,)
+MENU: tuple[type[Factory], ...] = (Local, Airflow)
 
 
 def available() -> dict[str, type[Factory]]:
@@ -28,3 +29,9 @@ def get(name: str) -> Factory:
         return available()[name]()
     except KeyError:
         raise FactoryUnavailable(f"no factory is called {name!r}", factory=name) from None
+
+
+def look_every_s(name: str) -> int | None:
+    """Return after how many seconds the active runs of a factory are looked at again; None: when they are silent."""
+    found = available().get(name)
+    return found.look_every_s if found else None

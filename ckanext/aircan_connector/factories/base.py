@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum, Flag, auto
 from typing import Any, ClassVar
@@ -12,12 +13,17 @@ from aircan.errors import AircanError
 
 
 class Capability(Flag):
-    """What a factory can do beyond taking orders."""
+    """What a factory can do beyond taking orders.
+
+    CANCEL: stop a run. LOGS: show the log of a task that failed. TASKS: show the tasks of a run. FIND: find a run
+    by the job's id, so that an order whose answer was lost is known to have arrived or not.
+    """
 
     NONE = 0
     CANCEL = auto()
     LOGS = auto()
     TASKS = auto()
+    FIND = auto()
 
 
 class State(Enum):
@@ -49,6 +55,11 @@ class SeenTask:
     started: str = ""
     ended: str = ""
 
+    @property
+    def label(self) -> str:
+        """Name of the task, with its number if it has one: load[3]."""
+        return self.id if self.index is None else f"{self.id}[{self.index}]"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the task as JSON-ready values."""
         return asdict(self)
@@ -77,6 +88,46 @@ class Seen:
     url: str = ""
     error: AircanError | None = None
     log: tuple[str, ...] = ()
+
+    def to_dict(self, seen: str) -> dict[str, Any]:
+        """Return what is kept with a job; `seen` is when it was seen. Of many tasks, those that went well go first.
+
+        `count` is state -> number of tasks, of all of them.
+        """
+        kept = sorted(self.tasks, key=lambda task: task.state == "success")[:MAX_TASKS]
+        count: dict[str, int] = {}
+        for task in self.tasks:
+            count[task.state] = count.get(task.state, 0) + 1
+        return {
+            "raw": self.raw,
+            "queued": self.queued,
+            "started": self.started,
+            "ended": self.ended,
+            "url": self.url,
+            "tasks": [task.to_dict() for task in self.tasks if task in kept],
+            "count": count,
+            "error": self.error.to_dict() if self.error else None,
+            "seen": seen,
+        }
+
+    def news(self, before: Mapping[str, Any]) -> Iterator[tuple[str, str | None, str]]:
+        """Yield (level, task, words) of what has changed since it was last kept, for the log of the run."""
+        if self.error and self.state is State.QUEUED and not before.get("error"):
+            yield "warning", None, self.error.message
+        old = {(task["id"], task["index"]): task for task in before.get("tasks") or ()}
+        for task in self.tasks:
+            had = old.get((task.id, task.index), {})
+            if task.state in BAD and (had.get("state"), had.get("tries")) != (task.state, task.tries):
+                yield "warning", task.id, f"Try {task.tries} of the task {task.label}: {task.state}."
+        failed = next((task.id for task in self.tasks if task.state == "failed"), None)
+        yield from (("info", failed, line) for line in self.log)
+
+
+MAX_TASKS = 200
+"""Tasks of a run that are kept with a job; all are counted."""
+
+BAD = ("failed", "up_for_retry", "upstream_failed")
+"""States of a task that people should see in the log of the run."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +173,16 @@ class Factory(ABC):
     def submit(self, order: Order) -> Handed:
         """Hand an order over; called from a background worker.
 
-        Sent twice it must run once. Raises FactoryUnavailable when the factory cannot be reached.
+        Sent twice it must run once. Raises FactoryUnreachable when it is not known whether the order arrived: it is
+        then handed over again. Raises another FactoryFailed when the factory cannot, or will not, take it.
         """
+
+    def find(self, job_id: str, dag_id: str) -> str | None:
+        """Return the factory's id of a job's run, None when there is none; for factories with FIND.
+
+        `dag_id` is the job's, "" when it names none. Raises FactoryUnavailable.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def see(self, factory_id: str) -> Seen:
@@ -131,7 +190,7 @@ class Factory(ABC):
 
     @abstractmethod
     def cancel(self, factory_id: str) -> None:
-        """Stop an order, or do nothing when it has ended. Raises FactoryUnavailable."""
+        """Stop an order, or do nothing when it has ended, or cannot be stopped. Raises FactoryUnavailable."""
 
     @abstractmethod
     def health(self) -> Health:
