@@ -29,12 +29,14 @@ class HttpSink:
 
     Attributes:
         warnings: what the reader of the run should know, as {"code", facts}; after `publish`.
+        arrived: rows of all parts that are in the table, those of other workers included; after `put`.
     """
 
     def __init__(self, gateway: Gateway, *, packed: bool | None = None) -> None:
         self._gateway = gateway
         self._packing = Packing(packed)
         self.warnings: list[dict[str, Any]] = []
+        self.arrived = 0
 
     def columns(self) -> list[Field] | None:
         """Return the columns of the resource's table, see `aircan.ports.Sink.columns`."""
@@ -69,7 +71,8 @@ class HttpSink:
         if packed:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, compresslevel=1, mtime=0)
-        self._gateway.ask("PUT", f"/parts/{part.number}", body=body, headers=headers)
+        answer = self._gateway.ask("PUT", f"/parts/{part.number}", body=body, headers=headers)
+        self.arrived = max(self.arrived, int(answer.get("rows") or 0))
 
     def publish(self, *, rows: int, when: Publish) -> Written:
         """Let CKAN publish the table, and wait until it has, see `aircan.ports.Sink.publish`.
