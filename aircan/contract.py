@@ -1,22 +1,23 @@
 """What crosses a process: orders, reports, and the values inside them.
 
 Everything is frozen and has `to_dict` and `from_dict`, so that the same words travel
-through a queue, HTTP or a file. Imports only `status` and `errors`.
+through a queue, HTTP or a file. Imports only `status`, `errors` and `frictionless`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
-from aircan.errors import OrderRefused
+from aircan.errors import OrderRefused, OrderTooNew
+from aircan.frictionless import READ, TYPES, slug, without_login
 from aircan.status import Status
 
-VERSION = 1
-"""Version of this contract, sent in every order."""
+VERSION = 2
+"""Version of this contract, sent in every order; each before it is read as well. docs/order-<version>.schema.json."""
 
 
 class Type(str, Enum):
@@ -74,10 +75,12 @@ class Resource:
 
     Attributes:
         id: id of the CKAN resource; the name of its DataStore table.
-        name: title or file name, for people.
+        name: slug of the title.
+        title: title or file name, for people.
         path: file name of an upload, or the URL of a link.
         format: declared format, any case, "" when unknown. What the file is decides.
         mediatype: declared media type, "" when unknown.
+        size_bytes: size of an upload, None when unknown.
         url_type: "upload" for a file in CKAN's storage, "" for a link.
         headers: extra HTTP headers for a link (never logged, never in an order's to_dict).
         types: column id -> type chosen by a person in the data dictionary; wins over inference.
@@ -85,34 +88,66 @@ class Resource:
 
     id: str
     name: str = ""
+    title: str = ""
     path: str = ""
     format: str = ""
     mediatype: str = ""
+    size_bytes: int | None = None
     url_type: str = ""
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     types: Mapping[str, Type] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a Frictionless descriptor; secret headers are left out."""
-        return {
+        """Return a Frictionless descriptor; what is not known is left out, and so is a secret.
+
+        Headers stay here, and so does a user name and password in the link.
+        """
+        out: dict[str, Any] = {
             "id": self.id,
-            "name": self.name,
-            "path": self.path,
+            "name": self.name or slug(self.title, self.id),
+            "title": self.title,
+            "path": without_login(self.path),
             "format": self.format,
-            "mediatype": self.mediatype,
             "url_type": self.url_type,
-            "schema": {"fields": [{"name": n, "type": Type(t).value} for n, t in self.types.items()]},
         }
+        if self.mediatype:
+            out["mediatype"] = self.mediatype
+        if self.size_bytes is not None:
+            out["bytes"] = self.size_bytes
+        if self.types:
+            listed = [{"name": name, "type": TYPES[Type(kind).value]} for name, kind in self.types.items()]
+            out["schema"] = {"fields": listed}
+        return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Resource:
-        """Read a descriptor; unknown keys are ignored. Raises OrderRefused when `id` is missing."""
+    def from_dict(cls, data: Mapping[str, Any], version: int = VERSION) -> Resource:
+        """Read a descriptor; unknown keys are ignored.
+
+        Args:
+            data: what `to_dict` wrote, here or in an older version.
+            version: of the order that it stands in; in the first, `name` is the title.
+
+        Raises:
+            OrderRefused: `id` is missing, or a field of the schema has no name or a type that is not known.
+        """
         if not data.get("id"):
             raise OrderRefused(field="resource.id")
         known = _known(cls, data)
-        listed = (data.get("schema") or {}).get("fields") or ()
-        known["types"] = {f["name"]: Type(f["type"]) for f in listed} or dict(data.get("types") or {})
+        if version == 1:
+            known["title"] = data.get("name") or ""
+            known["name"] = slug(known["title"], str(data["id"]))
+        size = data.get("bytes")
+        known["size_bytes"] = size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+        known["types"] = _types((data.get("schema") or {}).get("fields") or ())
         return cls(**known)
+
+
+def _types(listed: Sequence[Mapping[str, Any]]) -> dict[str, Type]:
+    try:
+        chosen = [(str(field["name"]), str(field.get("type") or "any")) for field in listed]
+        return {name: Type(READ[kind]) for name, kind in chosen if kind != "any"}
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise OrderRefused(f"{type(exc).__name__}: {exc}"[:200], field="resource.schema.fields") from exc
 
 
 @dataclass(frozen=True)
@@ -152,16 +187,15 @@ class Order:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     dag_id: str = ""
     site_url: str = ""
-    version: int = VERSION
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the order as JSON-ready values."""
+        """Return the order as JSON-ready values, in the newest version."""
         return {
-            "contract": self.version,
+            "contract": VERSION,
             "job_id": self.job_id,
             "job_type": self.job_type,
             "dag_id": self.dag_id,
-            "site_url": self.site_url,
+            "site_url": without_login(self.site_url),
             "resource": self.resource.to_dict(),
             "dataset": self.dataset.to_dict(),
             "params": dict(self.params),
@@ -169,21 +203,38 @@ class Order:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Order:
-        """Read an order. Raises OrderRefused naming the missing or wrong field."""
+        """Read an order of this version or an older one.
+
+        Raises:
+            OrderRefused: naming the missing or wrong field.
+            OrderTooNew: it is written in a version that is not known here.
+        """
+        version = _version(data)
         for key in ("job_id", "job_type", "resource"):
             if not data.get(key):
                 raise OrderRefused(field=key)
-        if data.get("contract", VERSION) != VERSION:
-            raise OrderRefused(field="contract")
+        for key in ("resource", "dataset", "params"):
+            if not isinstance(data.get(key) or {}, Mapping):
+                raise OrderRefused(field=key)
         return cls(
             job_id=str(data["job_id"]),
             job_type=str(data["job_type"]),
-            resource=Resource.from_dict(data["resource"]),
-            dataset=Dataset.from_dict(data.get("dataset") or {"id": ""}),
+            resource=Resource.from_dict(data["resource"], version),
+            dataset=Dataset.from_dict({"id": "", **(data.get("dataset") or {})}),
             params=dict(data.get("params") or {}),
             dag_id=str(data.get("dag_id") or ""),
             site_url=str(data.get("site_url") or ""),
         )
+
+
+def _version(data: Mapping[str, Any]) -> int:
+    """Return the version of an order, the newest when it does not say; raise OrderTooNew, OrderRefused."""
+    version = data.get("contract", VERSION)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise OrderRefused(field="contract")
+    if version > VERSION:
+        raise OrderTooNew(field="contract", version=version, newest=VERSION)
+    return version
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 EXT = "ckanext.aircan_connector"
 
 LIBRARY = [
-    ["aircan.status", "aircan.errors", "aircan.keys"],
+    ["aircan.status", "aircan.errors", "aircan.keys", "aircan.frictionless"],
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
     [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net", "sheets")],
@@ -26,12 +26,12 @@ LIBRARY = [
 ]
 CONNECTOR = [
     [f"{EXT}.{name}" for name in ("config", "model", "interfaces", "settings")],
-    [f"{EXT}.{name}" for name in ("background", "datastore", "uploads")],
+    [f"{EXT}.{name}" for name in ("background", "datastore", "incoming", "ranges", "uploads")],
     [f"{EXT}.factories"],
-    [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words", "dictize")],
+    [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words", "dictize", "tokens")],
     [f"{EXT}.{name}" for name in ("triggers", "reconcile")],
-    [f"{EXT}.{name}" for name in ("runner", "logic")],
-    [f"{EXT}.{name}" for name in ("views", "cli", "helpers", "pages", "downloads", "csrf", "form", "found")],
+    [f"{EXT}.{name}" for name in ("gateway", "logic", "publishing", "runner", "working")],
+    [f"{EXT}.{name}" for name in ("cli", "csrf", "downloads", "form", "found", "gateway_views", "helpers", "pages", "views")],
     [f"{EXT}.plugin"],
 ]
 """Rungs, lowest first: a module imports from its own rung or below."""

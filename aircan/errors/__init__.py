@@ -2,6 +2,7 @@
 
 AircanError
     OrderRefused            the order itself is wrong
+        OrderTooNew
     FetchFailed             the bytes could not be had
         SourceMissing SourceChanged LinkRefused LinkFailed LinkTimedOut TooLarge PrivateAddress
     FileUnreadable          the bytes are not a table that we can read
@@ -116,6 +117,7 @@ from .work import (
     NothingReported,
     NotTheFactory,
     OrderRefused,
+    OrderTooNew,
     RightMissing,
     RunEnded,
     RunFailed,
@@ -175,6 +177,7 @@ __all__ = [
     "NotTheFactory",
     "NothingReported",
     "OrderRefused",
+    "OrderTooNew",
     "PageIsNotFound",
     "PageIsSignIn",
     "PartBroken",

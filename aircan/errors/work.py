@@ -14,6 +14,14 @@ class OrderRefused(AircanError):
     advice = N_("Check the parameters with which the run was submitted.")
 
 
+class OrderTooNew(OrderRefused):
+    """The order is written in a version that this aircan does not know. Facts: field, version, newest."""
+
+    code = "order_too_new"
+    sentence = N_("The order of this run is of version %(version)s, and the worker reads up to version %(newest)s.")
+    advice = N_("The operators of this site must update the package aircan of the workers, then run again.")
+
+
 class FactoryFailed(AircanError):
     """The one who should carry out the order did not."""
 

@@ -67,7 +67,8 @@ def changed_order(order: Order) -> Order:
     """Return the order as the extensions want it."""
     for plugin in PluginImplementations(IAircan):
         try:
-            resource = {**order.resource.to_dict(), "headers": dict(order.resource.headers)}
+            secret = {"path": order.resource.path, "headers": dict(order.resource.headers)}
+            resource = {**order.resource.to_dict(), **secret}
             data = {**order.to_dict(), "resource": resource}
             new = Order.from_dict(plugin.aircan_change_order(data))
             if (new.job_id, new.job_type, new.resource.id) == (order.job_id, order.job_type, order.resource.id):

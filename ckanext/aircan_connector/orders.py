@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ckan import model as ckan_model
 
 from aircan.contract import Dataset, Order, Resource
 from aircan.errors import SourceMissing
+from aircan.frictionless import slug, without_login
 from aircan.steps.convert import PART_BYTES
 
 from . import config
@@ -22,15 +24,18 @@ def make(job: Mapping[str, Any]) -> Order:
     dataset = ckan_model.Package.get(job["dataset"])
     if resource is None or dataset is None or "deleted" in (resource.state, dataset.state):
         raise SourceMissing("the resource or its dataset is deleted", name=job["info"].get("name") or job["resource"])
+    title = resource.name or urlsplit(without_login(resource.url or "")).path.rpartition("/")[2]
     order = Order(
         job_id=job["id"],
         job_type=job["job_type"],
         resource=Resource(
             id=resource.id,
-            name=resource.name or "",
+            name=slug(title, resource.id),
+            title=title,
             path=resource.url or "",
             format=resource.format or "",
             mediatype=resource.mimetype or "",
+            size_bytes=resource.size if resource.url_type == "upload" else None,
             url_type=resource.url_type or "",
             types=type_overrides(resource.id),
         ),

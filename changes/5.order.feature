@@ -1,0 +1,1 @@
+The order that a factory gets is version 2: Frictionless descriptors with a slug as `name`, `title`, `bytes` and the type names of Table Schema, held to a JSON Schema in docs; version 1 is still read, and no login of a link leaves CKAN.
