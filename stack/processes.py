@@ -21,6 +21,9 @@ from typing import Any
 MARK = "AIRCAN_STACK"
 """Environment variable of every process we start: the state folder it belongs to and its name."""
 
+KILL_S = 10
+"""Longest wait for the kernel to end killed processes, which hold their ports until then."""
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -106,17 +109,21 @@ def stop(folder: Path, name: str, *, how: int = signal.SIGTERM, grace_s: float =
     if was_running:
         below = [Recorded(pid, _started(pid) or "", record.boot) for pid in _descendants(record.pid)]
         _send(record.pid, how)
-        end = time.monotonic() + grace_s
-        while _is_same(record) and time.monotonic() < end:
-            time.sleep(0.05)
-        if _is_same(record):
-            _send(record.pid, signal.SIGKILL)
+        _wait([record], grace_s)
     was_running = _end_rest(folder, name, record) or was_running
-    for process in below:
+    for process in (record, *below):
         if _is_same(process):
             _send(process.pid, signal.SIGKILL)
+    _wait([record, *below], KILL_S)
     _record_file(folder, name).unlink(missing_ok=True)
     return was_running
+
+
+def _wait(ending: list[Recorded], seconds: float) -> None:
+    """Wait until these processes are gone, or the time is over."""
+    end = time.monotonic() + seconds
+    while any(_is_same(process) for process in ending) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _end_rest(folder: Path, name: str, record: Recorded) -> bool:
