@@ -21,7 +21,7 @@ LIBRARY = [
     ["aircan.steps"],
     ["aircan.recipes"],
     ["aircan.run", "aircan.staged"],
-    ["aircan.folder", "aircan.sniffed"],
+    ["aircan.folder", "aircan.sniffed", "aircan.ckanapi", "aircan.apisink"],
     ["aircan.cli"],
 ]
 CONNECTOR = [

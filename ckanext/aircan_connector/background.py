@@ -7,6 +7,8 @@ down: nothing here waits for it longer than `TIMEOUT_S`, because a user's save m
 from __future__ import annotations
 
 import functools
+import logging
+from datetime import datetime, timedelta, timezone
 
 import ckantoolkit as tk
 import redis
@@ -19,11 +21,16 @@ from aircan.errors import FactoryUnavailable
 
 from . import config
 
+log = logging.getLogger(__name__)
+
 TIMEOUT_S = 0.5
 """Longest wait for an answer of Redis. On loopback it answers within a millisecond."""
 
 GRACE_S = 120
 """Seconds that a background job may live longer than the time limit of a load, to tidy up."""
+
+REFUSED_DAYS = 2
+"""Days for which the counts of refused tokens are kept."""
 
 _RUNNER = "ckanext.aircan_connector.runner"
 
@@ -76,10 +83,28 @@ def enqueue_cancel(job_id: str) -> None:
     _enqueue("stop", job_id, f"aircan-stop-{job_id}", 60)
 
 
+def enqueue_publish(job_id: str) -> None:
+    """Queue the publishing of what a worker outside has loaded. Raises FactoryUnavailable."""
+    _enqueue("publish", job_id, _publish_id(job_id), config.time_limit_s() + GRACE_S)
+
+
+def _publish_id(job_id: str) -> str:
+    return f"aircan-publish-{job_id}"
+
+
+def publish_waits(job_id: str) -> bool:
+    """Return whether a job's publishing is in the queue and not yet begun. Raises FactoryUnavailable."""
+    return _status(_publish_id(job_id)) in ("queued", "deferred", "scheduled")
+
+
 def status(job_id: str) -> str:
     """Return the word that RQ has for a job's background job, "" when it has none. Raises FactoryUnavailable."""
+    return _status(_rq_id(job_id))
+
+
+def _status(rq_id: str) -> str:
     try:
-        found = RqJob.fetch(_rq_id(job_id), connection=_connect()).get_status(refresh=False)
+        found = RqJob.fetch(rq_id, connection=_connect()).get_status(refresh=False)
     except NoSuchJobError:
         return ""
     except redis.exceptions.RedisError as exc:
@@ -107,3 +132,28 @@ def count_workers() -> int | None:
         return len(rq.Worker.all(queue=queue))
     except redis.exceptions.RedisError:
         return None
+
+
+def _refused_key(days_ago: int = 0) -> str:
+    day = datetime.now(timezone.utc).date() - timedelta(days=days_ago)
+    return f"aircan:{config.site_id()}:tokens-refused:{day.isoformat()}"
+
+
+def count_refused_token() -> None:
+    """Count a run token that was refused, by day, for `ckan aircan doctor`; without Redis there is only the log."""
+    try:
+        pipe = _connect().pipeline()
+        pipe.incr(_refused_key())
+        pipe.expire(_refused_key(), REFUSED_DAYS * 86_400)
+        pipe.execute()
+    except redis.exceptions.RedisError as exc:
+        log.warning("A refused token was not counted: %s", type(exc).__name__, extra={"action": "token_not_counted"})
+
+
+def refused_tokens() -> int | None:
+    """Return how many run tokens were refused yesterday and today (UTC), None when Redis does not answer."""
+    try:
+        counts = _connect().mget([_refused_key(0), _refused_key(1)])
+    except redis.exceptions.RedisError:
+        return None
+    return sum(int(count or 0) for count in counts)

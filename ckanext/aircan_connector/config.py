@@ -213,6 +213,11 @@ def site_url() -> str:
     return str(tk.config["ckan.site_url"]).rstrip("/")
 
 
+def site_id() -> str:
+    """Return the id of the site; sites that share a Redis differ in it."""
+    return str(tk.config["ckan.site_id"])
+
+
 def redis_url() -> str:
     """Return the address of CKAN's Redis."""
     return str(tk.config["ckan.redis.url"])

@@ -7,6 +7,7 @@ our row must not be able to break each other. Rows come back as plain dicts.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -109,6 +110,34 @@ def begin() -> Iterator[sa.engine.Connection]:
     """Open a transaction of our own on CKAN's database; commit at the end, roll back on an error."""
     with ckan_model.meta.engine.begin() as connection:
         yield connection
+
+
+@contextmanager
+def alone(job_id: str) -> Iterator[bool]:
+    """Yield whether nobody else is inside this for the same job; true for one at a time, in any process.
+
+    It is an advisory lock of a transaction, so it ends with the block, and with the process at the latest.
+    """
+    with begin() as connection:
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        taken = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(job_id)})
+        yield bool(taken.scalar())
+
+
+def is_taken(job_id: str) -> bool:
+    """Return whether somebody is inside `alone` for a job."""
+    key = _lock_key(job_id)
+    statement = sa.text(
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND classid = :high AND objid = :low"
+    )
+    with begin() as connection:
+        return connection.execute(statement, {"high": key >> 32, "low": key & 0xFFFFFFFF}).scalar() is not None
+
+
+def _lock_key(job_id: str) -> int:
+    return uuid.UUID(job_id).int & (2**63 - 1)
 
 
 def _one(result: Any) -> dict[str, Any] | None:

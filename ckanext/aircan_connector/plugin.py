@@ -8,14 +8,14 @@ import ckantoolkit as tk
 from ckan import plugins as p
 from ckan.lib.plugins import DefaultTranslation
 
-from . import checks, triggers
+from . import checks, gateway_views, triggers, views
 
 
 @tk.blanket.actions
 @tk.blanket.auth_functions
 @tk.blanket.validators
 @tk.blanket.helpers
-@tk.blanket.blueprints
+@tk.blanket.blueprints([views.blueprint, gateway_views.blueprint])
 @tk.blanket.cli
 @tk.blanket.config_declarations
 class AircanConnectorPlugin(DefaultTranslation, p.SingletonPlugin):  # type: ignore[misc]

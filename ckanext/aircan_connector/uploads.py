@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -10,11 +11,13 @@ import ckantoolkit as tk
 from ckan.lib import uploader
 
 from aircan.contract import Resource
-from aircan.errors import SourceMissing
+from aircan.errors import SourceChanged, SourceMissing
 from aircan.ports import Source
 from aircan.steps.fetch import LinkSource
 
 from . import config
+
+_SKIP_BYTES = 65_536
 
 
 class UploadSource:
@@ -30,6 +33,7 @@ class UploadSource:
         self._uploader = uploader.get_resource_uploader(dict(resource))
         self._path = self._uploader.get_path(resource["id"])
         self.size_bytes = self._size()
+        self._uploaded = [str(resource.get(name) or "") for name in ("url", "last_modified", "created")]
 
     @property
     def is_ours(self) -> bool:
@@ -47,6 +51,49 @@ class UploadSource:
         except Exception:  # noqa: BLE001 - storages of other extensions raise what they like; only a hint is lost
             return None
 
+    def etag(self) -> str:
+        """Return what tells this state of the file from any other, as a strong ETag (RFC 9110, 8.8.3).
+
+        Made of the size, of the moment of the upload, and of a local file's own marks. Raises SourceMissing.
+        """
+        parts = [self._size(), self._uploaded, self._marks()]
+        return '"' + hashlib.sha256(repr(parts).encode()).hexdigest()[:32] + '"'
+
+    def _marks(self) -> tuple[int, ...] | None:
+        path = self._local_path()
+        if path is None:
+            return None
+        try:
+            found = os.stat(path)
+        except OSError as exc:
+            raise SourceMissing(str(exc), name=self.name) from exc
+        return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def _local_path(self) -> str | None:
+        """Return the path of a file that is in a folder of this machine, None for others."""
+        storage = self._storage()
+        if storage is None:
+            return str(self._path)
+        path = str(storage.full_path(self._path)) if hasattr(storage, "full_path") else ""
+        return path if os.path.isabs(path) and os.path.isfile(path) else None
+
+    def open_at(self, start: int) -> BinaryIO:
+        """Open the stored bytes behind the first `start` ones. Raises SourceMissing, SourceChanged.
+
+        Where the storage cannot jump, the bytes before are read and thrown away.
+        """
+        file = self.open()
+        if hasattr(file, "seek"):
+            file.seek(start)
+            return file
+        while start:
+            piece = file.read(min(start, _SKIP_BYTES))
+            if not piece:
+                file.close()
+                raise SourceChanged("it became shorter", name=self.name)
+            start -= len(piece)
+        return file
+
     def open(self) -> BinaryIO:
         """Open the stored bytes. Raises SourceMissing when they are not there."""
         try:
@@ -62,7 +109,8 @@ def _stream(storage: Any, location: Any) -> BinaryIO:
 
     try:
         data = fk.FileData(fk.Location(location), size=storage.size(location))
-        return cast(BinaryIO, _Chunks(storage.stream(data)))
+        stream = storage.stream(data)
+        return cast(BinaryIO, stream if hasattr(stream, "read") else _Chunks(stream))
     except fk.exc.MissingFileError as exc:
         raise FileNotFoundError(str(location)) from exc
 

@@ -19,7 +19,7 @@ from werkzeug.datastructures import FileStorage
 from aircan.contract import Report
 from aircan.keys import run_token
 from aircan.status import Status
-from ckanext.aircan_connector import background, config, factories, interfaces, jobs, model, runner
+from ckanext.aircan_connector import background, config, factories, interfaces, jobs, model, runner, working
 from ckanext.aircan_connector.datastore import janitor, publish
 from ckanext.aircan_connector.interfaces import IAircan
 
@@ -248,7 +248,7 @@ def wait_for(condition, seconds=20):
 
 @pytest.mark.ckan_config("ckanext.aircan_connector.link.allowed_hosts", "127.0.0.1")
 def test_cancel_stops_a_run(web, app, monkeypatch):
-    monkeypatch.setattr(runner, "WATCH_S", 0.1)
+    monkeypatch.setattr(working, "WATCH_S", 0.1)
     job = newest(link(f"{web}/slow.csv"))
 
     def work():
@@ -267,7 +267,7 @@ def test_cancel_stops_a_run(web, app, monkeypatch):
 @pytest.mark.ckan_config("ckanext.aircan_connector.link.allowed_hosts", "127.0.0.1")
 @pytest.mark.ckan_config("ckanext.aircan_connector.load.time_limit_s", 1)
 def test_run_over_its_time_limit_fails(web, monkeypatch):
-    monkeypatch.setattr(runner, "WATCH_S", 0.1)
+    monkeypatch.setattr(working, "WATCH_S", 0.1)
     job = newest(link(f"{web}/slow.csv"))
     runner.hand_over(job["id"])
     row = row_of(job["id"])
@@ -406,7 +406,7 @@ def test_a_run_says_how_far_it_is_up_to_the_index(upload, queue, monkeypatch):
 
     really = jobs.report
     monkeypatch.setattr(jobs, "report", report)
-    monkeypatch.setattr(runner, "WATCH_S", 0.1)
+    monkeypatch.setattr(working, "WATCH_S", 0.1)
     rows = "".join(f"{n},town {n % 5000} {n * 7919 % 100003:x}\n" for n in range(60_000))
     resource = upload(ckan_factories.Dataset()["id"], ("id,name\n" + rows).encode())["id"]
     queue()

@@ -3,6 +3,7 @@
     names       what our tables, functions and indexes are called
     connect     connections, and PostgreSQL's errors in our words
     vector      the trigger that fills `_full_text`
+    feed        what COPY reads from
     stage       the hidden table: begin, put, count
     catalogue   what the old table has that the new one must have, too
     indexes     the indexes that CKAN would make, and those that people made

@@ -5,19 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
-from aircan.errors import LoadFailed, RowsMissing, ValueRefused
+from aircan.errors import LoadFailed, RowsMissing, StageClosed, ValueRefused
 
 from . import catalogue, dictionary, dress, merge, names, publish, refill, stage
 from .connect import Connections
+from .feed import Body, Data
 
 log = logging.getLogger(__name__)
 
 MAX_PUBLISH_WAIT_S = 300.0
 """Seconds that a finished table waits for the lock, before the run fails with TableBusy."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a part: whether it was loaded (or was there already), and the rows of all parts so far."""
+
+    loaded: bool
+    rows: int
 
 
 class DirectSink:
@@ -92,11 +101,35 @@ class DirectSink:
         note = self._known()
         if self._written:
             return
+        body = Data(part.data)
         try:
             with self._connections.transaction(lock_timeout_ms=0) as cursor:
-                stage.put(cursor, self.job_id, note.fields, part, self._connections.stopped)
+                stage.put(cursor, self.job_id, note.fields, part.number, part.rows, body, self._connections.stopped)
         except ValueRefused as exc:
-            raise stage.located(exc, part, note.fields) from exc
+            raise stage.located(exc, part.number, body, note.fields) from exc
+
+    def take(self, number: int, rows: int, body: Body) -> Taken:
+        """Load a part that comes from elsewhere as a stream, as `put` does, while the stage is open.
+
+        Raises what `put` and the body raise; StageMissing; StageClosed; TableBusy when somebody else brings the
+        same part and is slow.
+        """
+        note = self._known()
+        if self._written:
+            raise StageClosed
+        try:
+            with self._connections.transaction() as cursor:
+                stage.enter(cursor, self.job_id)
+                loaded = stage.put(cursor, self.job_id, note.fields, number, rows, body, self._connections.stopped)
+                return Taken(loaded, stage.arrived(cursor, self.job_id))
+        except ValueRefused as exc:
+            raise stage.located(exc, number, body, note.fields) from exc
+
+    def close_stage(self, *, closed: bool = True) -> None:
+        """Let `take` take no more parts, or take them again. Raises StageMissing."""
+        self._known()
+        with self._connections.transaction() as cursor:
+            stage.close(cursor, self.job_id, closed=closed)
 
     def publish(self, *, rows: int, when: Publish) -> Written:
         """Swap or merge the hidden table in; see `aircan.ports.Sink.publish`.

@@ -6,25 +6,30 @@ fields (as the comment of the parts' table). So parts may come through several w
 
 from __future__ import annotations
 
-import csv
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg2 import sql
+import psycopg2
+from psycopg2 import errorcodes, sql
 
-from aircan.contract import REPLACE, Field, Part, Type, Write, Writing, Written
-from aircan.errors import JobStopped, LoadFailed, RowsMissing, TooManyColumns, ValueRefused
+from aircan.contract import REPLACE, Field, Type, Write, Writing, Written
+from aircan.errors import PartBroken, RowsMissing, StageClosed, StageMissing, TooManyColumns, ValueRefused
 
 from . import names, triggers, vector
 from .connect import MAX_COLUMNS
+from .feed import Body, Feed, record_ending_at
 
 PUBLISHED = -1
 """Number of the row in the parts' table that says: this job's table was swapped in."""
 
 _BEGUN = -2
+"""Number of the row that is there from the beginning; its `rows` are 1 once no part is taken any more."""
+
+_MADE_WRONG = (errorcodes.BAD_COPY_FILE_FORMAT, errorcodes.CHARACTER_NOT_IN_REPERTOIRE)
+"""What PostgreSQL says of a part that is no COPY text of these columns, or not in UTF-8."""
 
 _COLUMN_TYPES = {Type.JSON: "nested"}
 """Types of columns where they differ from the field's. CKAN keeps JSON in a composite of its own."""
@@ -144,10 +149,10 @@ def drop_rows(cursor: Any, job_id: str) -> None:
 
 
 def note_of(cursor: Any, job_id: str) -> Note:
-    """Return what the stage was begun for. Raises LoadFailed when there is no stage."""
+    """Return what the stage was begun for. Raises StageMissing when there is no stage."""
     note = _note(cursor, job_id)
     if note is None:
-        raise LoadFailed("there is no stage: begin was not called, or the stage was dropped")
+        raise StageMissing("begin was not called, or the stage was dropped")
     return Note.from_dict(note)
 
 
@@ -191,43 +196,76 @@ def _note(cursor: Any, job_id: str) -> dict[str, Any] | None:
     return dict(json.loads(text)) if text else None
 
 
-def put(cursor: Any, job_id: str, fields: Sequence[Field], part: Part, stopped: threading.Event) -> bool:
+def put(
+    cursor: Any, job_id: str, fields: Sequence[Field], number: int, rows: int, body: Body, stopped: threading.Event
+) -> bool:
     """Copy a part into the stage; False when it was there already.
 
     The part's number is written first and in the same transaction, so that of two who bring the same
     part at once the second waits and then leaves it.
-    Raises RowsMissing when PostgreSQL counted other rows than the part claims.
+    Raises RowsMissing when PostgreSQL counted other rows than the part claims, and what the body raises.
     """
     cursor.execute(
         sql.SQL("INSERT INTO {} (number, rows) VALUES ({}, {}) ON CONFLICT DO NOTHING").format(
-            _parts(job_id), sql.Literal(part.number), sql.Literal(part.rows)
+            _parts(job_id), sql.Literal(number), sql.Literal(rows)
         )
     )
     if not cursor.rowcount:
         return False
-    loaded = _copy(cursor, names.stage(job_id), fields, _Feed(part.data, stopped))
-    if loaded != part.rows:
-        raise RowsMissing(f"part {part.number}", rows=part.rows, loaded=loaded)
+    loaded = _copy(cursor, names.stage(job_id), fields, Feed(body, stopped))
+    if loaded != rows:
+        raise RowsMissing(f"part {number}", rows=rows, loaded=loaded)
     if capped := vector.capped(cursor):
         cursor.execute(
             sql.SQL("UPDATE {} SET capped = {} WHERE number = {}").format(
-                _parts(job_id), sql.Literal(capped), sql.Literal(part.number)
+                _parts(job_id), sql.Literal(capped), sql.Literal(number)
             )
         )
     return True
 
 
-def located(error: ValueRefused, part: Part, fields: Sequence[Field]) -> ValueRefused:
+def enter(cursor: Any, job_id: str) -> None:
+    """Keep the stage open for parts until the end of the transaction. Raises StageClosed, StageMissing."""
+    if _note(cursor, job_id) is None:
+        raise StageMissing("the stage was dropped")
+    cursor.execute(
+        sql.SQL("SELECT rows FROM {} WHERE number = {} FOR SHARE").format(_parts(job_id), sql.Literal(_BEGUN))
+    )
+    found = cursor.fetchone()
+    if found is None or found[0]:
+        raise StageClosed
+
+
+def close(cursor: Any, job_id: str, *, closed: bool = True) -> None:
+    """Take no more parts, once those that are under way are there; or take them again."""
+    cursor.execute(
+        sql.SQL("UPDATE {} SET rows = {} WHERE number = {}").format(
+            _parts(job_id), sql.Literal(int(closed)), sql.Literal(_BEGUN)
+        )
+    )
+
+
+def arrived(cursor: Any, job_id: str) -> int:
+    """Return the rows of all parts that are there, as they were told."""
+    cursor.execute(sql.SQL("SELECT coalesce(sum(rows), 0) FROM {} WHERE number >= 0").format(_parts(job_id)))
+    return int(cursor.fetchone()[0])
+
+
+def located(error: ValueRefused, number: int, body: Body, fields: Sequence[Field]) -> ValueRefused | PartBroken:
     """Return the error with `row` (the `_id`, 1 is the first row of the file), `field` and the value itself.
 
-    PostgreSQL names a line of the part; a record can be several lines long.
+    PostgreSQL names a line of the part; a record can be several lines long. A part that has other columns
+    than the stage, or is not UTF-8, is PartBroken.
     """
     facts = dict(error.facts)
     line, column = facts.pop("copy_line", None), facts.pop("copy_column", None) or ""
-    field = max((f.id for f in fields if column.startswith(f.id + ":")), key=len, default="")
-    row = _record_ending_at(part.data, line) if line else None
-    if row:
+    row = record_ending_at(body.again(), line) if line else None
+    if row and row[0].strip().isdigit():
         facts["row"] = int(row[0])
+    is_nul = str(facts.get("value")).endswith("0x00")  # valid UTF-8 that PostgreSQL does not store
+    if error.detail.startswith(_MADE_WRONG) and not is_nul:
+        return PartBroken(error.detail, number=number, reason=facts.get("value"), row=facts.get("row"))
+    field = max((f.id for f in fields if column.startswith(f.id + ":")), key=len, default="")
     if field:
         facts["field"] = field
         at = [f.id for f in fields].index(field) + 1
@@ -274,19 +312,29 @@ def _make_nested(cursor: Any) -> None:
         cursor.execute('CREATE TYPE public."nested" AS (json json, extra text)')
 
 
-def _copy(cursor: Any, table: str, fields: Sequence[Field], feed: _Feed) -> int:
+def _copy(cursor: Any, table: str, fields: Sequence[Field], feed: Feed) -> int:
     columns = sql.SQL(", ").join([sql.SQL("_id"), *(sql.Identifier(f.id) for f in fields)])
     target = sql.Identifier("public", table)
     command = "COPY {} ({}) FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
     if all(field.type is not Type.JSON for field in fields):
-        cursor.copy_expert(sql.SQL(command).format(target, columns), feed, _FEED_BYTES)
-        return int(cursor.rowcount)
+        return _send(cursor, sql.SQL(command).format(target, columns), feed)
     # The composite's own notation is not JSON, so rows with JSON go through a table of the plain types.
     plain = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(f.id), sql.SQL(f.type.value)) for f in fields)
     cursor.execute(sql.SQL("CREATE TEMPORARY TABLE _aircan_part (_id int, {}) ON COMMIT DROP").format(plain))
-    cursor.copy_expert(sql.SQL(command).format(sql.Identifier("_aircan_part"), columns), feed, _FEED_BYTES)
+    _send(cursor, sql.SQL(command).format(sql.Identifier("_aircan_part"), columns), feed)
     cells = sql.SQL(", ").join([sql.SQL("_id"), *(_cell(f) for f in fields)])
     cursor.execute(sql.SQL("INSERT INTO {} ({}) SELECT {} FROM _aircan_part").format(target, columns, cells))
+    return int(cursor.rowcount)
+
+
+def _send(cursor: Any, command: sql.Composable, feed: Feed) -> int:
+    """Execute a COPY from a feed and return the rows. Raises what ended the feed, not what PostgreSQL made of it."""
+    try:
+        cursor.copy_expert(command, feed, _FEED_BYTES)
+    except psycopg2.Error as exc:
+        if feed.error is not None:
+            raise feed.error from exc
+        raise
     return int(cursor.rowcount)
 
 
@@ -296,31 +344,3 @@ def _cell(field: Field) -> sql.Composable:
         return name
     # The empty second value is what the API writes.
     return sql.SQL("CASE WHEN {0} IS NOT NULL THEN ROW({0}, '')::public.nested END").format(name)
-
-
-def _record_ending_at(data: bytes, line: int) -> list[str] | None:
-    """Return the CSV record whose last line is the `line`th (1-based) of the text."""
-    lines = (text + "\n" for text in data.decode("utf-8", "replace").split("\n"))
-    reader: Iterator[list[str]] = csv.reader(lines)
-    for record in reader:
-        if reader.line_num >= line:  # type: ignore[attr-defined]
-            return record or None
-    return None
-
-
-class _Feed:
-    """Bytes as a file that stops giving when the job is stopped, so that no COPY outlives it."""
-
-    def __init__(self, data: bytes, stopped: threading.Event) -> None:
-        self._data = memoryview(data)
-        self._at = 0
-        self._stopped = stopped
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, b"" at the end. Raises JobStopped."""
-        if self._stopped.is_set():
-            raise JobStopped("interrupted")
-        end = len(self._data) if size < 0 else self._at + size
-        piece = bytes(self._data[self._at : end])
-        self._at += len(piece)
-        return piece

@@ -9,10 +9,9 @@ from ckan import model as ckan_model
 from sqlalchemy.exc import ProgrammingError
 
 from aircan import params
-from aircan.errors import FactoryUnavailable
-from aircan.keys import is_run_token
+from aircan.errors import TokenRefused
 
-from .. import config, factories, jobs, model, settings
+from .. import config, jobs, model, settings, tokens
 
 
 def with_tables(function: Any, **kwargs: Any) -> Any:
@@ -74,12 +73,10 @@ def job_of_token(data_dict: dict[str, Any]) -> dict[str, Any]:
         with model.begin() as connection:
             job = model.job_of_factory_id(connection, data_dict["factory_id"])
     try:
-        keys = factories.get(job["factory"] if job else config.factory()).keys()
-    except FactoryUnavailable:
-        job, keys = None, ("no such factory",)
-    if not is_run_token(data_dict["token"], keys, job["id"] if job else "") or job is None:
-        raise tk.NotAuthorized(tk._("The token does not belong to this run."))
-    return job
+        found = tokens.check(data_dict["token"], job, door="reports", job_id=data_dict.get("job_id"))
+    except TokenRefused:
+        raise tk.NotAuthorized(tk._("The token does not belong to this run.")) from None
+    return dict(found)
 
 
 def check(name: str, context: Any, job: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from aircan.errors import (
     DatastoreUnavailable,
     JobStopped,
     LoadFailed,
+    PartBroken,
     PublishVetoed,
     RowsMissing,
     TooManyColumns,
@@ -195,9 +196,21 @@ def test_a_refused_column_is_named_whatever_its_name(sinks, resource):
 def test_a_record_with_too_few_cells_is_refused(sinks, resource):
     sink = sinks(resource)
     sink.begin(FIELDS)
+    with pytest.raises(PartBroken) as caught:
+        sink.put(Part(7, 2, b'1,"a",1\n2,"b"\n'))
+    assert (caught.value.facts["number"], caught.value.facts["row"]) == (7, 2)
+    assert "missing data for column" in caught.value.facts["reason"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "a"])
+def test_a_refused_value_is_found_behind_cells_of_several_lines(sinks, resource, end):
+    """PostgreSQL counts line ends in the first record in another way than in the others."""
+    sink = sinks(resource)
+    sink.begin(fields(a="text", n="numeric"))
+    rows = [[f"x{end}y{end}", 1], [f"{end}z", 2], ["plain", 3], [f"x{end}", "no number"], ["end", 5]]
     with pytest.raises(ValueRefused) as caught:
-        sink.put(Part(0, 2, b'1,"a",1\n2,"b"\n'))
-    assert caught.value.facts["row"] == 2
+        sink.put(part(rows))
+    assert caught.value.facts == {"row": 4, "field": "n", "value": "no number"}
 
 
 def test_a_veto_leaves_the_old_table(table, sinks, query):

@@ -1,0 +1,1 @@
+A worker outside CKAN can fetch a run's file, fill the new table part by part with COPY, and have it published, with nothing but the run's own token: no user's key and no database address leaves CKAN.
