@@ -59,7 +59,7 @@ def up(state: State, version: str, site_name: str, *, is_live: bool) -> int:
     """Bring up the test stack, leave it running, and say how to use it."""
     site, folder = _prepare(state, version, site_name)
     if is_live:
-        _live(Site(state, "live", version), folder)
+        live(Site(state, "live", version), folder)
     state.values["keep"] = True
     state.save()
     plain(f"\nThe test stack for CKAN {version} runs. Now, as often as you like:\n")
@@ -131,15 +131,15 @@ def bench(state: State, version: str, arguments: list[str]) -> int:
         ckan.stop(Site(state, "live", version).slug, state.folder)
         postgres.down(state)
         postgres.up(state, quick=False, as_it_comes=True)
-    live = _live(Site(state, "live", version), folder)
+    started = live(Site(state, "live", version), folder)
     scripts = _scripts(arguments) or [[file.name] for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
-    environment = {**_live_environment(live), **{f"TEST_{key}": value for key, value in site.environment().items()}}
+    environment = {**live_environment(started), **{f"TEST_{key}": value for key, value in site.environment().items()}}
     python = str(folder / "bin/python")
     commands = [[python, str(PROJECT / "bench" / name), *rest] for name, *rest in scripts]
     try:
         return max((_call(command, environment) for command in commands), default=0)
     finally:
-        ckan.stop(live.slug, state.folder)
+        ckan.stop(started.slug, state.folder)
         postgres.down(state)
 
 
@@ -187,7 +187,7 @@ def _run_phase(state: State, version: str, site_name: str, phase: Phase, paths: 
         _, folder = _prepare(state, version, site_name)
         with state.lock("up"):
             site = airflow_site(state, version) if phase.needs_airflow else Site(state, "live", version)
-        environment = _live_environment(_live(site, folder))
+        environment = live_environment(live(site, folder))
         options = ["-p", "no:ckan", "-p", "no:ckan_fixtures"]
     else:
         site, folder = _prepare(state, version, site_name)
@@ -218,7 +218,7 @@ def airflow_site(state: State, version: str) -> Site:
     return Site(state, "airflow", version, options=tuple(options.items()))
 
 
-def _live(site: Site, folder: Path) -> Site:
+def live(site: Site, folder: Path) -> Site:
     """Start the site that browser, packaging, Airflow's tests and benchmarks talk to."""
     with site.state.lock("up"):
         ckan.set_up(site, folder)
@@ -227,7 +227,8 @@ def _live(site: Site, folder: Path) -> Site:
     return site
 
 
-def _live_environment(site: Site) -> dict[str, str]:
+def live_environment(site: Site) -> dict[str, str]:
+    """Return what tests and benchmarks need to know of a live site."""
     names = {"CKAN_ADMIN": ckan.ADMIN, "CKAN_PASSWORD": ckan.PASSWORD, "STACK_FOLDER": str(site.state.folder)}
     return {**ckan.env(site), **names}
 
