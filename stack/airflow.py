@@ -44,11 +44,13 @@ class Airflow:
         state: the stack; home, database, logs, passwords and the store between tasks are in its folder.
         generation: 3 or 2.
         dags: the folder of DAG files.
+        allow_hosts: hosts of links that its tasks may follow though their addresses are private.
     """
 
     state: State
     generation: int = 3
     dags: Path = PROJECT / "dags"
+    allow_hosts: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -149,7 +151,8 @@ def environment(airflow: Airflow, *, ckan_url: str) -> dict[str, str]:
 
 
 def _common(airflow: Airflow, ckan_url: str) -> dict[str, str]:
-    connection = {"conn_type": "http", "host": ckan_url, "password": airflow.key}
+    extra = {"allow_hosts": list(airflow.allow_hosts)}
+    connection = {"conn_type": "http", "host": ckan_url, "password": airflow.key, "extra": extra}
     fernet = base64.urlsafe_b64encode(hashlib.sha256(airflow.state.secret("airflow-fernet").encode()).digest())
     return {
         "AIRFLOW_HOME": str(airflow.home),
