@@ -31,16 +31,25 @@ class Reporter:
         self._began = clock()
 
     @contextlib.contextmanager
-    def task(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Tell that a task begins, and when the block ends, that it is done; yields what takes its closing line."""
+    def task(
+        self, name: str, *, begins: bool = True, ends: bool = True, share: float | None = 0.0
+    ) -> Iterator[Callable[[str], None]]:
+        """Tell that a task begins, and when the block ends, that it is done; yields what takes its closing line.
+
+        A task to which several processes contribute `ends` with the last of them, and `begins` no more there;
+        `share` is what is done of it when this one begins, None when it is not known.
+        """
         lines: list[str] = []
         self.current, self._began = name, self._clock()
-        self._place(0.0)
-        self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING), progress=dict(self._progress)))
+        if share is not None:
+            self._place(share)
+        if begins:
+            self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING), progress=dict(self._progress)))
         yield lines.append
         message = " ".join(lines)
         self.current = ""
-        self._tell(Report(Status.RUNNING, message=message, task=Task(name, Status.DONE, message)))
+        if ends:
+            self._tell(Report(Status.RUNNING, message=message, task=Task(name, Status.DONE, message)))
 
     def progress(self, share: float | None = None, **counts: int | None) -> None:
         """Tell rows, bytes, total_bytes, and the share (0 to 1) of the task that is done, if it is known.

@@ -107,11 +107,15 @@ def _refused(one: Mapping[str, Any], at: Mapping[int, Place], key: str) -> Rejec
     return Reject(place.line, one["code"], key, one["value"], facts, place.text)
 
 
-def arriving(report: Reporter, size_bytes: int, rows: int) -> Callable[[int], None]:
-    """Return what tells rows that have arrived, as rows and as bytes of the file."""
+def arriving(report: Reporter, size_bytes: int, rows: int, *, start: float = 0.0) -> Callable[[int], None]:
+    """Return what tells rows that have arrived, as rows and as bytes of the file.
+
+    `start`: share of the task that is done before the first of all `rows` arrives.
+    """
     of = max(rows, 1)
 
     def tell(arrived: int) -> None:
-        report.progress(arrived / of, rows=arrived, bytes=size_bytes * arrived // of, total_bytes=size_bytes)
+        share = start + (1 - start) * arrived / of
+        report.progress(share, rows=arrived, bytes=size_bytes * arrived // of, total_bytes=size_bytes)
 
     return tell

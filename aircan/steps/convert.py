@@ -196,11 +196,11 @@ def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:
             if not end:
                 size *= 2
                 continue
-            yield Part(number, _rows(data[:end]), data[:end])
+            yield Part(number, count_rows(data[:end]), data[:end])
             number, data, size = number + 1, data[end:], part_bytes
         waiting = [data]
     if data := b"".join(waiting):
-        yield Part(number, _rows(data), data)
+        yield Part(number, count_rows(data), data)
 
 
 def _row_end(data: bytes) -> int:
@@ -214,7 +214,8 @@ def _row_end(data: bytes) -> int:
     return end
 
 
-def _rows(data: bytes) -> int:
+def count_rows(data: bytes) -> int:
+    """Return how many rows of CSV are in the bytes; a line end inside quotes is none."""
     if b'"' in data:
         data = b"".join(data.split(b'"')[::2])
     return data.count(b"\n")

@@ -6,13 +6,22 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aircan.contract import Part
 from aircan.errors import JobStopped
-from aircan.ports import Sink, Stop
+from aircan.ports import Stop
 
 WAIT_S = 0.2
 """How often a waiting thread looks whether to stop."""
+
+
+class Takes(Protocol):
+    """What parts are put into: a sink, or whatever else keeps them."""
+
+    def put(self, part: Part) -> None:
+        """Take a part; called from several threads."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Loaded:
 class _Crew:
     """Threads that take parts from a short queue; the first failure stops all of them."""
 
-    def __init__(self, sink: Sink, connections: int, stop: Stop, progress: Callable[[int], None]) -> None:
+    def __init__(self, sink: Takes, connections: int, stop: Stop, progress: Callable[[int], None]) -> None:
         self._sink, self._stop, self._progress = sink, stop, progress
         self._parts: queue.Queue[Part | None] = queue.Queue(maxsize=connections)
         self._failed: list[BaseException] = []
@@ -97,7 +106,9 @@ class _Crew:
                     self.check()
 
 
-def load(parts: Iterable[Part], sink: Sink, *, connections: int, stop: Stop, progress: Callable[[int], None]) -> Loaded:
+def load(
+    parts: Iterable[Part], sink: Takes, *, connections: int, stop: Stop, progress: Callable[[int], None]
+) -> Loaded:
     """Put all parts into a sink.
 
     Args:

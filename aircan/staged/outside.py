@@ -1,0 +1,93 @@
+"""A run seen from one of its tasks: its order, its store, and the ports to its CKAN. Imports `remote` and `store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aircan.contract import Order
+from aircan.errors import OrderRefused
+from aircan.net.sources import LinkSource
+from aircan.ports import Sink, Source, Stop, Tell
+from aircan.remote import Gateway, HttpSink, HttpSource, HttpTell
+from aircan.remote.patience import Waiting
+from aircan.staged.access import Access
+from aircan.store import Store
+
+JOB_TYPE = "LOAD"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of a task.
+
+    Attributes:
+        source: the file of the order.
+        sink: takes the rows.
+        tell: takes the reports.
+        beat: takes the signs of life, from another thread; gives up at once where `tell` is patient.
+        arrived: returns the rows of all parts in the table, those of other tasks included, as far as it is known.
+        close: closes all of them.
+    """
+
+    source: Source
+    sink: Sink
+    tell: Tell
+    beat: Tell
+    arrived: Callable[[], int]
+    close: Callable[[], None]
+
+
+Connect = Callable[[Order, Access, Stop], Ports]
+"""Makes the ports of an order for one task."""
+
+
+def over_http(order: Order, access: Access, stop: Stop) -> Ports:
+    """Return the ports to the CKAN of an order, through its gateway. A link is fetched from where it leads to."""
+    gateway = Gateway(order.site_url, order.job_id, access.keys, waiting=Waiting(stop=stop))
+    hasty = Gateway(order.site_url, order.job_id, access.keys, waiting=Waiting(patience_s=0, stop=stop))
+    link, sink = order.resource.url_type != "upload", HttpSink(gateway)
+
+    def close() -> None:
+        gateway.close()
+        hasty.close()
+
+    return Ports(
+        source=LinkSource.of(order.resource, allow_hosts=access.allow_hosts) if link else HttpSource(gateway),
+        sink=sink,
+        tell=HttpTell(gateway),
+        beat=HttpTell(hasty),
+        arrived=lambda: sink.arrived,
+        close=close,
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, as the factory tells each of its tasks.
+
+    Attributes:
+        conf: the order, as CKAN gave it.
+        dag_id, run_id: the names of the run at the factory; its folder in the store.
+        access: what the worker knows beside it.
+        connect: makes the ports; tests have others than `over_http`.
+    """
+
+    conf: Mapping[str, Any]
+    dag_id: str
+    run_id: str
+    access: Access = field(repr=False)
+    connect: Connect = over_http
+
+    def store(self) -> Store:
+        """Open the store of the run. Raises StoreMisconfigured."""
+        return Store(self.access.store, self.dag_id, self.run_id, options=self.access.store_options)
+
+    def order(self) -> Order:
+        """Return the order. Raises OrderRefused when it is none that this worker may or can carry out."""
+        order = Order.from_dict(self.conf)
+        self.access.check(order.site_url)
+        if order.job_type != JOB_TYPE:
+            raise OrderRefused(f"these tasks carry out {JOB_TYPE}", field="job_type")
+        return order
