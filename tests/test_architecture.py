@@ -31,7 +31,8 @@ CONNECTOR = [
     [f"{EXT}.{name}" for name in ("jobs", "orders", "checks", "words", "dictize", "tokens")],
     [f"{EXT}.{name}" for name in ("triggers", "reconcile")],
     [f"{EXT}.{name}" for name in ("gateway", "logic", "publishing", "runner", "working")],
-    [f"{EXT}.{name}" for name in ("cli", "csrf", "downloads", "form", "found", "gateway_views", "helpers", "pages", "views")],
+    [f"{EXT}.{name}" for name in ("atfactory", "cli", "csrf", "downloads", "form", "found")],
+    [f"{EXT}.{name}" for name in ("gateway_views", "helpers", "pages", "views")],
     [f"{EXT}.plugin"],
 ]
 """Rungs, lowest first: a module imports from its own rung or below."""

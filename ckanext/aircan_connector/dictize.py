@@ -16,12 +16,17 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def job(row: Mapping[str, Any], *, whole: bool = True) -> dict[str, Any]:
-    """Return a job: every column; not whole: without persons, error details, parameters and messages."""
+def job(row: Mapping[str, Any], *, whole: bool = True, link: bool = False) -> dict[str, Any]:
+    """Return a job: every column, the address of its page at the factory only with `link`.
+
+    Not whole: without persons, error details, parameters, messages, and what the factory shows.
+    """
     plain = {name: _plain(value) for name, value in row.items()}
-    if whole:
-        return plain
     info = row["info"]
+    if whole:
+        if info.get("factory") and not link:
+            plain["info"] = {**info, "factory": {**info["factory"], "url": ""}}
+        return plain
     shown = {name: info[name] for name in _OPEN_INFO if name in info}
     shown["tasks"] = [{**task, "message": ""} for task in info.get("tasks") or []]
     if result := info.get("result"):

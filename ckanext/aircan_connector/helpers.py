@@ -18,12 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aircan.status import ACTIVE, Status
 
-from . import found, words
+from . import atfactory, found, words
 
 __all__ = [
     "aircan_ago",
     "aircan_duration",
     "aircan_error",
+    "aircan_factory",
+    "aircan_factory_state",
     "aircan_found",
     "aircan_is_active",
     "aircan_left",
@@ -65,6 +67,16 @@ def aircan_reason(field: Mapping[str, Any]) -> str:
 def aircan_found(job: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return what was found in the file of a run and why, as [{"label", "value", "why"}]."""
     return found.lines(job["info"])
+
+
+def aircan_factory(job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what the factory shows of a run, see `atfactory.shown`; None where it shows nothing."""
+    return atfactory.shown(job)
+
+
+def aircan_factory_state(state: str) -> str:
+    """Return the word for a state at a factory."""
+    return tk._(atfactory.STATES.get(state, state))
 
 
 def aircan_warning(warning: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ TASKS: dict[str, str] = {
     "load": N_("Load the rows"),
     "publish": N_("Publish the table"),
     "index": N_("Build the index for searching"),
+    "report": N_("Report the end"),
 }
 
 LEVELS: dict[str, str] = {"info": N_("note"), "warning": N_("warning"), "error": N_("error"), "debug": N_("detail")}
@@ -187,6 +188,7 @@ MESSAGES: tuple[str, ...] = (
     N_("The table holds %(rows)s rows."),
     N_("%(added)s rows added, %(changed)s changed, %(deleted)s deleted; the table holds %(rows)s rows."),
     N_("Done: %(rows)s rows."),
+    N_("Try %(tries)s of the task %(task)s: %(state)s."),
 )
 """Log lines that are kept in English with a job, as templates that find their facts again."""
 

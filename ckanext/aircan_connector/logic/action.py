@@ -108,7 +108,8 @@ def aircan_job_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     """
     job = lookup.job(data_dict["id"])
     lookup.check("aircan_job_show", context, job)
-    return dictize.job(job, whole=lookup.sees_details(context, job["dataset"]))
+    whole = lookup.sees_details(context, job["dataset"])
+    return dictize.job(job, whole=whole, link=lookup.is_sysadmin(context))
 
 
 @tk.side_effect_free
