@@ -12,6 +12,7 @@ import duckdb
 
 from aircan.errors import FileDamaged, FileEncrypted, FormatUnknown, JobStopped
 from aircan.ports import Stop
+from aircan.text import normal
 
 WATCH_S = 0.2
 """How often a long query looks whether to stop."""
@@ -44,7 +45,7 @@ class Engine:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows. Raises JobStopped when stopped."""
         with self._watched():
-            return self._connection.execute(sql).fetchall()
+            return self._execute(sql).fetchall()
 
     def row(self, sql: str) -> tuple[Any, ...]:
         """Run a query and return its only row."""
@@ -60,7 +61,15 @@ class Engine:
     def run(self, sql: str) -> None:
         """Run a statement. Raises JobStopped when stopped."""
         with self._watched():
-            self._connection.execute(sql)
+            self._execute(sql)
+
+    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(sql)
+        except duckdb.NotImplementedException:
+            if normal.PARALLEL not in sql:
+                raise
+            return self._connection.execute(sql.replace(normal.PARALLEL, normal.SERIAL))
 
     def interrupt(self) -> None:
         """End the statement that runs now, from another thread."""

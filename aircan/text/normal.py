@@ -39,9 +39,21 @@ def _cell(text: str | None) -> str:
     return text
 
 
+STRETCH_BYTES = 8_000_000
+"""What a thread of DuckDB reads at a time. A buffer that is a little longer leaves a short rest, on which its parallel
+reader fails now and then ("does not support a full read", DuckDB 2.0.0): longer ones are whole multiples."""
+
+PARALLEL, SERIAL = "parallel=true", "parallel=false"
+"""How the relation is read; `engine` takes the second where the first is refused."""
+
+BUFFERS = 256
+"""A large file is read in about so many buffers: DuckDB keeps some 20 kB of each until the query ends."""
+
+
 def buffer_bytes(longest_bytes: int) -> int:
     """Return the read buffer for a normal form whose longest record has that many bytes."""
-    return max(BUFFER_BYTES, 2 * longest_bytes)
+    least = max(BUFFER_BYTES, 2 * longest_bytes)
+    return least if least <= STRETCH_BYTES else -(-least // STRETCH_BYTES) * STRETCH_BYTES
 
 
 def memory_mb(columns: int, longest_bytes: int) -> int:
@@ -55,12 +67,13 @@ def relation(path: Path, columns: int, longest_bytes: int, delimiter: str = ",")
     `new_line` is needed: without it a CR inside quotes is "an invalid state" (DuckDB 2.0.0, 2026-11).
     """
     names = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(columns))
+    longest = buffer_bytes(longest_bytes)
+    buffer = max(longest, min(STRETCH_BYTES, path.stat().st_size // BUFFERS))
     quoted_path, quoted_delimiter = (text.replace("'", "''") for text in (str(path), delimiter))
-    buffer = buffer_bytes(longest_bytes)
     return (
         f"read_csv('{quoted_path}', columns={{{names}}}, auto_detect=false, header=true, "
         f"delim='{quoted_delimiter}', quote='\"', escape='\"', nullstr='', allow_quoted_nulls=false, "
-        f"null_padding=false, new_line='\\n', max_line_size={buffer // 2}, buffer_size={buffer})"
+        f"null_padding=false, new_line='\\n', max_line_size={longest // 2}, buffer_size={buffer}, {PARALLEL})"
     )
 
 
