@@ -51,14 +51,14 @@ def publish(rows: int, sink: Sink, *, places: Places, report: Reporter, options:
     Args:
         rows: how many there are.
         sink: holds them.
-        places: asked for the rows that cannot be told apart by the key, to name their lines.
+        places: asked for the rows that are refused, or cannot be told apart by the key, to name their lines.
         report: takes the reports.
         options: of the order.
 
     Returns:
         {"written": counts} when rows were added to a table; {} when they took the place of all others.
     """
-    with report.task("publish") as line, _naming(places, report, options.writing):
+    with report.task("publish") as line, locating(places), _naming(places, report, options.writing):
         written = sink.publish(rows=rows, when=options.publish)
         line(_told(written, options.writing))
     return {} if options.writing.mode is Write.REPLACE else {"written": written.to_dict()}

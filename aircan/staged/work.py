@@ -53,7 +53,7 @@ def working(run: Run, task: str, error: str = "error.json") -> Iterator[Desk]:
         JobStopped: the job is final; nothing is left. SystemExit: the process was told to end (SIGTERM).
         Else leaves of AircanError only; a defect is Unexpected.
     """
-    with _until_terminated() as stop:
+    with until_terminated() as stop:
         store = run.store()
         reporters: list[Reporter] = []
         try:
@@ -62,7 +62,7 @@ def working(run: Run, task: str, error: str = "error.json") -> Iterator[Desk]:
             with (
                 tempfile.TemporaryDirectory(prefix="aircan-") as folder,
                 contextlib.closing(run.connect(order, run.access, stop)) as ports,
-                _living(ports.beat, stop),
+                living(ports.beat, stop),
             ):
                 reporters.append(Reporter(ports.tell))
                 yield Desk(order, Options.of(order.params), store, ports, reporters[0], stop, Path(folder))
@@ -90,7 +90,7 @@ def _leave(store: Store, task: str, name: str, wrong: AircanError, piece: str) -
 
 
 @contextlib.contextmanager
-def _until_terminated() -> Iterator[threading.Event]:
+def until_terminated() -> Iterator[threading.Event]:
     """Yield a `Stop` that SIGTERM sets, which also raises SystemExit; as it was before, afterwards."""
     stop, told = threading.Event(), list[int]()
     if threading.current_thread() is not threading.main_thread():
@@ -114,7 +114,7 @@ def _until_terminated() -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def _living(beat: Tell, stop: threading.Event) -> Iterator[None]:
+def living(beat: Tell, stop: threading.Event) -> Iterator[None]:
     """Give signs of life while the block works; when the job is over, set `stop`."""
     ended = threading.Event()
 
