@@ -10,6 +10,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from aircan.errors import OrderRefused
 
+CONNECTION = "aircan_ckan"
+"""Id of the Airflow Connection, when the environment does not say AIRCAN_CONNECTION."""
+
+
+def connection_id(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the id of the Airflow Connection that is read by `Access.of`."""
+    return environ.get("AIRCAN_CONNECTION") or CONNECTION
+
 
 class Connection(Protocol):
     """What is read of an Airflow Connection."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aircan.contract import Order
 from aircan.errors import OrderRefused
+from aircan.keys import run_token
 from aircan.net.sources import LinkSource
 from aircan.ports import Sink, Source, Stop, Tell
 from aircan.remote import Gateway, HttpSink, HttpSource, HttpTell
 from aircan.remote.patience import Waiting
-from aircan.staged.access import Access
+from aircan.staged.access import Access, Connection
 from aircan.store import Store
 
 JOB_TYPE = "LOAD"
@@ -63,6 +64,14 @@ def over_http(order: Order, access: Access, stop: Stop) -> Ports:
     )
 
 
+class DagRun(Protocol):
+    """What is read of an Airflow DagRun."""
+
+    conf: dict[str, Any] | None
+    dag_id: str
+    run_id: str
+
+
 @dataclass(frozen=True)
 class Run:
     """A run, as the factory tells each of its tasks.
@@ -79,6 +88,17 @@ class Run:
     run_id: str
     access: Access = field(repr=False)
     connect: Connect = over_http
+
+    @classmethod
+    def of(cls, dag_run: DagRun, connection: Connection) -> Run:
+        """Return the run of an Airflow DagRun, whose conf is the order; `connection`: see `Access.of`."""
+        return cls(dag_run.conf or {}, dag_run.dag_id, dag_run.run_id, Access.of(connection))
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must stand in no log: the keys, and the run tokens made of them."""
+        tokens = [run_token(key, str(self.conf.get("job_id") or "")) for key in self.access.keys]
+        return [*self.access.keys, *tokens]
 
     def store(self) -> Store:
         """Open the store of the run. Raises StoreMisconfigured."""
