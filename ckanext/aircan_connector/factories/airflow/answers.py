@@ -120,7 +120,7 @@ def refused(answer: Answer, doing: str, url: str) -> None:
         raise NotTheFactory(factory=NAME, url=url, reason=f"it leads to {answer.location.partition('?')[0]}")
     if answer.status == 404 and MOVED in answer.said:
         raise NotTheFactory(factory=NAME, url=url, reason="it is Airflow 3, which does not speak API v1")
-    if not isinstance(body, dict) and answer.status != 204 and "text/plain" not in answer.kind:
+    if not isinstance(body, (dict, list)) and answer.status != 204 and "text/plain" not in answer.kind:
         reason = f"status {answer.status}, {answer.kind or 'no body'}"
         raise NotTheFactory(answer.said, factory=NAME, url=url, reason=reason)
 

@@ -25,12 +25,13 @@ class Dag:
 
 @dataclass(frozen=True)
 class Run:
-    """A DagRun: Airflow's word for its state, times (ISO 8601 or ""), and the order that it was given."""
+    """A DagRun: Airflow's word for its state, times (ISO 8601 or ""), its page, and the job that it is for."""
 
     state: str
     queued: str = ""
     started: str = ""
     ended: str = ""
+    url: str = ""
     job_id: str = field(default="", repr=False)
 
 
@@ -39,7 +40,9 @@ class Api(ABC):
 
     name: ClassVar[str]
     root: ClassVar[str]
-    """Path in front of every request, "" through Amazon's API."""
+    """Path in front of every request; there is none through Amazon's API."""
+    probe: ClassVar[str] = "/version"
+    """Path of the question by which this version is known."""
     capabilities: ClassVar[Capability]
 
     def __init__(self, link: Link, *, bare: bool = False) -> None:
@@ -53,8 +56,17 @@ class Api(ABC):
         `doing` says what is tried, in words that fit behind "does not allow this site's user:".
         """
         answer = self.link.ask(method, self._root + path, **rest)
-        refused(answer, doing, self.link.url)
+        self.check(answer, doing)
         return answer
+
+    def check(self, answer: Answer, doing: str) -> None:
+        """Raise what `answers.refused` does."""
+        refused(answer, doing, self.link.url)
+
+    @classmethod
+    def is_probed(cls, body: Mapping[str, Any]) -> bool:
+        """Return whether this answers the question for `probe`."""
+        return bool(body.get("version"))
 
     def one(self, answer: Answer) -> dict[str, Any]:
         """Return the object of a good answer. Raises NotTheFactory when it is not one."""
@@ -95,10 +107,6 @@ class Api(ABC):
     @abstractmethod
     def stop(self, dag_id: str, run_id: str, note: str) -> None:
         """End a run and its tasks."""
-
-    @abstractmethod
-    def page(self, dag_id: str, run_id: str) -> str:
-        """Return the address of the run's page, "" when it is not known."""
 
 
 def q(part: str) -> str:

@@ -6,10 +6,11 @@ from aircan.errors import FactoryMisconfigured, NotTheFactory, SignInRefused
 
 from .answers import NAME, Link
 from .api import Api
+from .experimental import Experimental
 from .signin import Remembered
 from .stable import V1, V2
 
-APIS: dict[str, type[Api]] = {"v2": V2, "v1": V1}
+APIS: dict[str, type[Api]] = {"v2": V2, "v1": V1, "experimental": Experimental}
 """Every version, in the order in which it is asked for."""
 
 
@@ -39,11 +40,11 @@ def detect(link: Link, wanted: str, memory: Remembered, *, bare: bool = False) -
 def _by_asking(link: Link) -> str:
     heard = []
     for name, cls in APIS.items():
-        answer = link.ask("GET", f"{cls.root}/version", open_door=True)
+        answer = link.ask("GET", cls.root + cls.probe, open_door=True)
         if answer.status in (401, 403):
-            answer = link.ask("GET", f"{cls.root}/version")
+            answer = link.ask("GET", cls.root + cls.probe)
         body = answer.json
-        if answer.status == 200 and isinstance(body, dict) and body.get("version"):
+        if answer.status == 200 and isinstance(body, dict) and cls.is_probed(body):
             return name
         if answer.status in (401, 403):
             raise SignInRefused(factory=NAME, reason=answer.said or f"status {answer.status}")

@@ -112,7 +112,7 @@ class Airflow(Factory):
                 queued=run.queued,
                 started=run.started,
                 ended=run.ended,
-                url=api.page(dag_id, run_id),
+                url=run.url,
             )
             if state is State.QUEUED and api.dag(dag_id).paused:
                 return dataclasses.replace(seen, error=DagPaused(factory=NAME, dag_id=dag_id))

@@ -15,6 +15,9 @@ MAX_LINE = 500
 HIDDEN = "***"
 """What stands where a secret was, as in Airflow's own logs."""
 
+WHERE = "Log message source details"
+"""Title of the folded part in which Airflow says where it has the log from."""
+
 _SECRETS = (
     re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"),
     re.compile(r"\b[0-9a-f]{64}\b", re.I),
@@ -42,9 +45,18 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def tail(lines: Sequence[str], secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return the last lines of a log, cut and masked; blank ones and marks for folding are left out."""
-    kept = [line.rstrip() for text in lines for line in text.splitlines()]
-    kept = [line for line in kept if line.strip() and "::group::" not in line and "::endgroup::" not in line]
+    """Return the last lines of a log, cut and masked.
+
+    Left out are blank lines, marks for folding, and what stands at the top: on which machine and where the log is.
+    """
+    kept: list[str] = []
+    where = False
+    for line in (line.rstrip() for text in lines for line in text.splitlines()):
+        if "::group::" in line or "::endgroup::" in line:
+            where = WHERE in line
+        elif line.strip() and not where:
+            kept.append(line)
+    secrets = tuple(secrets)
     return tuple(masked(line, secrets)[:MAX_LINE] for line in kept[-MAX_LINES:])
 
 

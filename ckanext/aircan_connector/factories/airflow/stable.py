@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -85,6 +86,7 @@ class Stable(Api):
             queued=when(told.get("queued_at")),
             started=when(told.get("start_date")),
             ended=when(told.get("end_date")),
+            url=self._page(dag_id, run_id) if self.link.url else "",
             job_id=str((conf if isinstance(conf, Mapping) else {}).get("job_id") or ""),
         )
 
@@ -122,6 +124,10 @@ class Stable(Api):
 
     def _stopping(self, note: str) -> dict[str, Any]:
         return {"state": "failed"}
+
+    @abstractmethod
+    def _page(self, dag_id: str, run_id: str) -> str:
+        """Return the address of the run in Airflow's pages."""
 
 
 def _task(told: Mapping[str, Any]) -> SeenTask:
@@ -187,9 +193,8 @@ class V2(Stable):
     def _stopping(self, note: str) -> dict[str, Any]:
         return {"state": "failed", "note": note}
 
-    def page(self, dag_id: str, run_id: str) -> str:
-        """Return the address of the run in Airflow 3's pages."""
-        return f"{self.link.url}/dags/{q(dag_id)}/runs/{q(run_id)}" if self.link.url else ""
+    def _page(self, dag_id: str, run_id: str) -> str:
+        return f"{self.link.url}/dags/{q(dag_id)}/runs/{q(run_id)}"
 
 
 class V1(Stable):
@@ -244,6 +249,5 @@ class V1(Stable):
             raise NotTheFactory(answer.said, factory=NAME, url=self.link.url, reason=reason)
         return answer.text.splitlines()
 
-    def page(self, dag_id: str, run_id: str) -> str:
-        """Return the address of the run in Airflow 2's pages."""
-        return f"{self.link.url}/dags/{q(dag_id)}/grid?dag_run_id={q(run_id)}" if self.link.url else ""
+    def _page(self, dag_id: str, run_id: str) -> str:
+        return f"{self.link.url}/dags/{q(dag_id)}/grid?dag_run_id={q(run_id)}"

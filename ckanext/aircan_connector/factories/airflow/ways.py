@@ -10,6 +10,7 @@ from ... import config
 from ..base import Capability
 from .answers import NAME, Answer, Link
 from .link import HttpLink
+from .mwaa import MwaaLink
 from .signin import Basic, Bearer, Composer, Nobody, Password, Remembered, SignIn, remembered
 
 ALL = Capability.CANCEL | Capability.LOGS | Capability.TASKS | Capability.FIND
@@ -45,8 +46,13 @@ def _given(value: str, option: str) -> str:
 def way(timeout_s: float) -> Way:
     """Return the way to Airflow. Raises FactoryMisconfigured, SignInRefused."""
     url, auth = config.airflow_url(), config.airflow_auth()
-    memory = remembered(url, config.airflow_username())
+    if auth == "mwaa":
+        name = _given(config.airflow_mwaa_environment(), "airflow.mwaa_environment")
+        region = config.airflow_mwaa_region()
+        link = MwaaLink(name, region, url, timeout_s)
+        return Way(link, remembered(f"mwaa {region}", name), bare=True, capabilities=ALL & ~Capability.LOGS)
     url = _given(url, "airflow.url")
+    memory = remembered(url, config.airflow_username())
     return Way(HttpLink(url, _sign_in(auth, url, memory, timeout_s), timeout_s), memory)
 
 
