@@ -22,5 +22,5 @@ def is_run_token(token: str, keys: Sequence[str], job_id: str) -> bool:
     """
     found = False
     for key in keys:
-        found |= hmac.compare_digest(token.encode(), run_token(key, job_id).encode())
+        found |= hmac.compare_digest(token.encode(errors="replace"), run_token(key, job_id).encode())
     return found

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aircan.contract import Publish
 from aircan.errors import AircanError
 
-from . import config, factories, model, settings
+from . import background, config, factories, model, settings
 from .datastore import health
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Finding:
 def findings() -> list[Finding]:
     """Return every check's finding, good ones too. Raises nothing that the outside world can cause."""
     found: list[Finding] = []
-    for check in (_options, _tables, _datastore, _factory):
+    for check in (_options, _tables, _datastore, _factory, _tokens):
         found.extend(check())
     return found
 
@@ -67,6 +67,7 @@ def _options() -> list[Finding]:
         *_bad("load.work_memory_mb", config.work_memory_mb, lambda v: v == 0 or v >= 1, "0, or 1 or more"),
         *_bad("load.max_size_bytes", config.max_size_bytes, lambda v: v > 0, "above 0"),
         *_bad("load.time_limit_s", config.time_limit_s, lambda v: v > 0, "above 0"),
+        *_bad("gateway.max_body_bytes", config.max_body_bytes, lambda v: v >= 1_000_000, "1000000 or more"),
         *_bad("reconcile.lease_s", config.lease_s, lambda v: v >= 30, "30 or more"),
         *_bad("reconcile.interval_s", config.reconcile_interval_s, lambda v: v > 0, "above 0"),
     ]
@@ -108,3 +109,15 @@ def _factory() -> list[Finding]:
         return [Finding("factory", False, message)]
     health_now = factory.health()
     return [Finding("factory", health_now.ok, health_now.message)]
+
+
+def _tokens() -> list[Finding]:
+    """Tell how many came with a wrong run token; strangers may, so it is nothing that is wrong with the site."""
+    count = background.refused_tokens()
+    if not count:
+        return []
+    message = (
+        f"{count} requests with a wrong run token were refused yesterday and today (UTC). If workers outside CKAN "
+        "fail with token_refused, set the same key on both sides."
+    )
+    return [Finding("tokens", True, message)]

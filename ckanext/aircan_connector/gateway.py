@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 import ckantoolkit as tk
+from ckan import model as ckan_model
 
 from aircan import progress
 from aircan.contract import REPLACE, Field, Publish, Report, Writing
@@ -98,10 +99,11 @@ def file(job: Mapping[str, Any], header: str | None, if_range: str | None) -> Se
             own URL leads.
         SourceMissing: the resource is deleted, or its file is not there.
     """
-    try:
-        resource = tk.get_action("resource_show")({"ignore_auth": True}, {"id": job["resource"]})
-    except tk.ObjectNotFound:
-        raise SourceMissing("the resource is deleted", name=job["info"].get("name") or job["resource"]) from None
+    found = ckan_model.Resource.get(job["resource"])
+    if found is None or "deleted" in (found.state, found.package.state):
+        name = job["info"].get("name") or job["resource"]
+        raise SourceMissing("the resource or its dataset is deleted", name=name)
+    resource = tk.get_action("resource_show")({"ignore_auth": True}, {"id": job["resource"]})
     if resource.get("url_type") != "upload":
         raise RequestRefused(reason="the resource is a link, not a file in the storage of this site")
     source = uploads.UploadSource(resource)
@@ -193,8 +195,11 @@ def number(text: str | None, name: str, most: int) -> int:
 def take(job: Mapping[str, Any], number: int, rows: int, body: Incoming) -> dict[str, Any]:
     """Load a part; return {"loaded", "rows"}: False when it was there already, and the rows of all parts so far.
 
+    When a job that has added its rows to a table begins once more, its parts are left alone.
     Raises what `DirectSink.take` raises; nothing of the part is there then.
     """
+    if NAME in job["info"] and job["info"][NAME]["state"] != FAILED:
+        raise StageClosed
     with _sink(job) as sink:
         taken = sink.take(number, rows, body)
     _tell_arrived(job["id"], taken.rows)
@@ -208,14 +213,14 @@ def _tell_arrived(job_id: str, rows: int) -> None:
         return
     told = job["info"].get("progress") or {}
     total = told.get("total_rows")
-    is_last = bool(total) and rows >= total
+    is_last = bool(total and rows >= total)
     is_early = job["last_report"] and (model.now() - job["last_report"]).total_seconds() < PROGRESS_S
     if rows <= (told.get("rows") or 0) or (is_early and not is_last):
         return
     new: dict[str, Any] = {"rows": rows}
     if total:
         new.update(progress.told("load", rows / total, _worked_s(job)))
-        new["percent"] = max(new["percent"] or 0, told.get("percent") or 0)
+        new["percent"] = max(new["percent"], told.get("percent") or 0)
     jobs.report(job_id, Report(Status.RUNNING, progress=new))
 
 

@@ -40,7 +40,7 @@ from aircan.errors import (
     Unexpected,
 )
 
-from . import config, gateway
+from . import config, gateway, tokens
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def door(view: Callable[..., Response]) -> Callable[..., Response]:
             job = gateway.opened(job_id, tk.request.headers.get(HEADER, ""), view.__name__)
             answer = view(job, **more)
         except AircanError as exc:
-            log.info("The gateway refused %s of job %s: %s", view.__name__, job_id[:36], exc.code)
+            log.info("The gateway refused %s of job %s: %s", view.__name__, tokens.shown(job_id), exc.code)
             answer = _refusal(exc)
         except HTTPException as exc:
             answer = _refusal(RequestRefused(reason=exc.name))
@@ -116,7 +116,7 @@ def door(view: Callable[..., Response]) -> Callable[..., Response]:
             answer = _refusal(DatastoreUnavailable("CKAN's own"))
         except Exception:  # CKAN would mail the headers to the operators, the token among them
             log.exception("The gateway failed at %s", view.__name__, extra={"action": "gateway_failed"})
-            answer = _refusal(Unexpected(job_id=job_id[:36]))
+            answer = _refusal(Unexpected(job_id=tokens.shown(job_id)))
         _read_what_is_left()
         answer.headers["Cache-Control"] = "private, no-store"
         answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -173,6 +173,7 @@ def file(job: dict[str, Any]) -> Response:
         answer = _refusal(RequestRefused(reason=f"the file has {size} bytes, and none in this range"))
         answer.status_code = 416
         answer.headers["Content-Range"] = f"bytes */{size}"
+        answer.headers["ETag"] = served.etag
         return answer
     headers["Content-Length"] = str(asked.stop - asked.start)
     if asked.part:

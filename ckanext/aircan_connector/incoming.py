@@ -10,7 +10,7 @@ import io
 import tempfile
 import time
 import zlib
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from werkzeug.exceptions import HTTPException
 
@@ -112,8 +112,8 @@ class Incoming:
     def again(self) -> BinaryIO:
         """Return the unpacked bytes that were read so far, from their beginning."""
         self._kept.seek(0)
-        kept = _Kept(self._kept, _Gunzip() if self._gzipped else None)
-        return io.BufferedReader(kept, PIECE_BYTES)
+        kept = _Kept(cast(BinaryIO, self._kept), _Gunzip() if self._gzipped else None)
+        return io.BufferedReader(cast(io.RawIOBase, kept), PIECE_BYTES)
 
     def __enter__(self) -> Incoming:
         return self

@@ -32,7 +32,7 @@ def check(token: str, job: Mapping[str, Any] | None, *, door: str, job_id: objec
     """
     is_right = is_run_token(token, _keys(job) or _NO_KEYS, str(job["id"]) if job else "")
     if job is None or not is_right:
-        log.warning("A run token was refused at %s of job %s", door, _shown(job_id), extra={"action": "token_refused"})
+        log.warning("A run token was refused at %s of job %s", door, shown(job_id), extra={"action": "token_refused"})
         background.count_refused_token()
         raise TokenRefused
     return job
@@ -46,7 +46,7 @@ def _keys(job: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(key for key in keys if key)  # an empty one, anybody could use
 
 
-def _shown(job_id: object) -> str:
+def shown(job_id: object) -> str:
     """Return an id for the log; what is none may be anything, and is not repeated."""
     try:
         return str(uuid.UUID(str(job_id)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
-from aircan.errors import LoadFailed, RowsMissing, StageClosed, ValueRefused
+from aircan.errors import LoadFailed, RowsMissing, ValueRefused
 
 from . import catalogue, dictionary, dress, merge, names, publish, refill, stage
 from .connect import Connections
@@ -109,16 +109,16 @@ class DirectSink:
             raise stage.located(exc, part.number, body, note.fields) from exc
 
     def take(self, number: int, rows: int, body: Body) -> Taken:
-        """Load a part that comes from elsewhere as a stream, as `put` does, while the stage is open.
+        """Load a part that comes from elsewhere as a stream, as `put` does, while the stage takes parts.
 
         Raises what `put` and the body raise; StageMissing; StageClosed; TableBusy when somebody else brings the
         same part and is slow.
         """
         note = self._known()
-        if self._written:
-            raise StageClosed
         try:
             with self._connections.transaction() as cursor:
+                if self._written:
+                    return Taken(False, stage.arrived(cursor, self.job_id))
                 stage.enter(cursor, self.job_id)
                 loaded = stage.put(cursor, self.job_id, note.fields, number, rows, body, self._connections.stopped)
                 return Taken(loaded, stage.arrived(cursor, self.job_id))
