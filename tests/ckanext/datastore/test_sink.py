@@ -1,11 +1,10 @@
-"""A load from begin to publish, through the sink as the library uses it."""
+"""A load from begin to publish inside CKAN: what `tests/contracts/test_sink.py` does not ask of every sink."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,7 +13,6 @@ from aircan.errors import (
     DatastoreMisconfigured,
     DatastoreUnavailable,
     JobStopped,
-    LoadFailed,
     PartBroken,
     PublishVetoed,
     RowsMissing,
@@ -25,7 +23,7 @@ from ckanext.aircan_connector.datastore import publish
 from ckanext.aircan_connector.datastore.sink import DirectSink
 
 from .catalogue import leftovers, oid_of, snapshot
-from .conftest import fields, part, parts, search
+from .conftest import fields, part, search
 
 ROWS = [["a", "1.50"], ["b", None], [None, "3"]]
 OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'aircan%'"
@@ -48,39 +46,6 @@ def table(query, load, resource):
     yield resource
     after = (oid_of(query, resource), snapshot(query, resource), query(f'SELECT *, xmin::text FROM "{resource}"'))
     assert after == before
-
-
-@pytest.mark.parametrize("when", list(Publish))
-def test_rows_are_there_after_publish(load, resource, when):
-    load(resource, FIELDS, ROWS, when=when)
-    found = search(resource)
-    assert found["total"] == 3
-    assert [(r["_id"], r["t"], r["n"] and str(r["n"])) for r in found["records"]] == [
-        (1, "a", "1.5"),
-        (2, "b", None),
-        (3, None, "3"),
-    ]
-
-
-def test_a_part_sent_twice_is_loaded_once(sinks, resource):
-    sink = sinks(resource)
-    sink.begin(FIELDS)
-    for piece in [*parts(ROWS, 1), *parts(ROWS, 1)]:
-        sink.put(piece)
-    sink.publish(rows=3, when=Publish.SEARCHABLE)
-    assert search(resource)["total"] == 3
-
-
-def test_parts_may_come_in_any_order_and_from_many_threads_twice(sinks, resource):
-    rows = [[f"w{i}", i] for i in range(5000)]
-    pieces = parts(rows, 100)
-    sink = sinks(resource)
-    sink.begin(FIELDS)
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(sink.put, [*reversed(pieces), *pieces]))
-    sink.publish(rows=5000, when=Publish.COMPLETE)
-    assert [r["_id"] for r in search(resource, sort="n", limit=3)["records"]] == [1, 2, 3]
-    assert search(resource)["total"] == 5000
 
 
 def test_another_process_can_go_on_with_the_parts_and_publish(sinks, query, resource):
@@ -136,17 +101,6 @@ def test_interrupt_after_the_swap_lets_the_rest_be_done(sinks, resource, query, 
     assert (sink.published, leftovers(query)) == (True, [])
 
 
-def test_begin_again_starts_anew(sinks, query, resource):
-    sink = sinks(resource)
-    sink.begin(fields(x="text"))
-    sink.put(part([["old"]]))
-    sink.begin(FIELDS)
-    sink.put(part(ROWS))
-    sink.publish(rows=3, when=Publish.SEARCHABLE)
-    assert search(resource)["total"] == 3
-    assert leftovers(query) == []
-
-
 def test_a_part_with_other_rows_than_it_claims_is_not_kept(table, sinks):
     sink = sinks(table)
     sink.begin(FIELDS)
@@ -170,19 +124,6 @@ def test_a_refused_value_is_named_and_nothing_of_its_part_stays(table, sinks):
     with pytest.raises(RowsMissing):
         sink.publish(rows=5, when=Publish.SEARCHABLE)
     sink.discard()
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [("date", "2024-02-30"), ("timestamp", "x"), ("bool", "maybe"), ("json", "{"), ("text", "nul \0 byte")],
-)
-def test_every_type_can_refuse(sinks, resource, kind, value):
-    sink = sinks(resource)
-    sink.begin(fields(a="text", v=kind))
-    with pytest.raises(ValueRefused) as caught:
-        sink.put(part([["ok", None], ["ok", value]]))
-    assert caught.value.facts["row"] == 2
-    assert kind == "text" or (caught.value.facts["field"], caught.value.facts["value"]) == ("v", value)
 
 
 def test_a_refused_column_is_named_whatever_its_name(sinks, resource):
@@ -237,17 +178,6 @@ def test_discard_leaves_nothing_of_the_job(table, sinks, query):
     sink.discard()
     sink.discard()
     assert leftovers(query) == []
-
-
-def test_discard_after_publish_leaves_the_new_table(load, query, resource):
-    sink = load(resource, FIELDS, ROWS)
-    sink.discard()
-    assert (sink.published, search(resource)["total"], leftovers(query)) == (True, 3, [])
-
-
-def test_put_without_begin_is_an_error_of_ours(sinks, resource):
-    with pytest.raises(LoadFailed):
-        sinks(resource).put(part(ROWS))
 
 
 @pytest.mark.parametrize("count", [1598, 1599])
