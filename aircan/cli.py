@@ -1,4 +1,4 @@
-"""The command `aircan`: look at a file, or carry an order out without CKAN.
+"""The command `aircan`: look at a file, or carry an order out, without CKAN or as a worker of one.
 
 Exit codes: 0 done, 1 failed (the message says why), 2 wrong use, 130 stopped with Ctrl-C.
 """
@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 failed (the message says why), 2 wrong use, 130 stopped wi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -18,11 +20,14 @@ from aircan import __version__, sniffed
 from aircan.columns.rules import Rules
 from aircan.contract import Order, Reject, Report, Type
 from aircan.engine import Engine
-from aircan.errors import AircanError, OrderRefused
+from aircan.errors import AircanError, JobStopped, OrderRefused
 from aircan.folder import FolderSink
 from aircan.net.sources import FileSource, LinkSource
-from aircan.ports import Source, never
+from aircan.ports import Source, Tell, never
 from aircan.run import run
+from aircan.staged.access import Access
+from aircan.staged.outside import over_http
+from aircan.staged.work import living, until_terminated
 from aircan.status import Status
 from aircan.steps.convert import refuse
 from aircan.steps.infer import infer
@@ -53,10 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--type", action="append", default=[], metavar="COLUMN=TYPE", help="type as if a person chose it")
     one.set_defaults(command=_sniff)
-    other = commands.add_parser("run", help="carry out an order and write the rows into a folder")
+    other = commands.add_parser("run", help="carry out an order: into a folder, or with a key into its CKAN")
     other.add_argument("order", type=Path, help="the order, a JSON file")
-    other.add_argument("--file", type=Path, help="read this file instead of the resource's link")
-    other.add_argument("--out", type=Path, default=Path("aircan-out"), help="folder for the rows: %(default)s")
+    other.add_argument("--file", type=Path, help="read this file instead of the resource's")
+    where = other.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, default=Path("aircan-out"), help="folder for the rows: %(default)s")
+    where.add_argument(
+        "--key-env",
+        metavar="NAME",
+        help="be a worker of the order's CKAN, for a run that waits there; this variable of the environment holds "
+        "the factory's key",
+    )
     other.add_argument("--allow-host", action="append", default=[], help="host that may have a private address")
     other.set_defaults(command=_run)
     for command in (one, other):
@@ -120,16 +132,36 @@ def _run(arguments: argparse.Namespace) -> int:
         order = Order.from_dict(json.loads(arguments.order.read_text(encoding="utf-8")))
     except (OSError, ValueError) as exc:
         raise OrderRefused(str(exc), field=str(arguments.order)) from exc
+    show = _show_json if arguments.json else _show
+    with until_terminated() as stop:
+        try:
+            carry_out = _into_ckan if arguments.key_env else _into_folder
+            final = carry_out(order, arguments, show, stop)
+        except KeyboardInterrupt:
+            stop.set()
+            raise
+    if final is None:
+        print(JobStopped().message, file=sys.stderr)
+    return 0 if final and final.status is Status.DONE else 1
+
+
+def _into_folder(order: Order, arguments: argparse.Namespace, show: Tell, stop: threading.Event) -> Report | None:
     link = LinkSource.of(order.resource, allow_hosts=arguments.allow_host)
     source: Source = FileSource(arguments.file) if arguments.file else link
-    stop = threading.Event()
-    show = _show_json if arguments.json else _show
-    try:
-        final = run(order, source=source, sink=FolderSink(arguments.out), tell=show, stop=stop)
-    except KeyboardInterrupt:
-        stop.set()
-        raise
-    return 0 if final and final.status is Status.DONE else 1
+    return run(order, source=source, sink=FolderSink(arguments.out), tell=show, stop=stop)
+
+
+def _into_ckan(order: Order, arguments: argparse.Namespace, show: Tell, stop: threading.Event) -> Report | None:
+    """Be a worker of the order's CKAN. Stopped with Ctrl-C, the run there waits for another worker, or is lost."""
+    access = Access(keys=(os.environ.get(arguments.key_env, ""),), allow_hosts=arguments.allow_host)
+    with contextlib.closing(over_http(order, access, stop)) as ports, living(ports.beat, stop):
+
+        def tell(report: Report) -> None:
+            ports.tell(report)
+            show(report)
+
+        source = FileSource(arguments.file) if arguments.file else ports.source
+        return run(order, source=source, sink=ports.sink, tell=tell, stop=stop)
 
 
 def _show_json(report: Report) -> None:

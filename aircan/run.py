@@ -91,5 +91,7 @@ def _fail(order: Order, error: AircanError, sink: Sink, report: Reporter, tell: 
 def _discard(order: Order, sink: Sink) -> None:
     try:
         sink.discard()
+    except AircanError as exc:
+        log.warning("Job %s left its hidden table behind: %s", order.job_id, exc, extra={"action": "stage_left"})
     except Exception:  # the run is over and its outcome must be told; a janitor finds what is left
         log.exception("Job %s left its hidden table behind", order.job_id, extra={"action": "stage_left"})

@@ -127,3 +127,24 @@ def test_run_of_a_wrong_order(text, tmp_path, capsys):
     (tmp_path / "order.json").write_text(text)
     assert main(["run", str(tmp_path / "order.json")]) == 1
     assert "order_refused" in capsys.readouterr().err
+
+
+def test_run_as_a_worker_needs_a_key_and_an_address(order_file, monkeypatch, capsys):
+    monkeypatch.setenv("KEY_OF_A_TEST", "")
+    order = {**json.loads(order_file.read_text()), "site_url": "http://127.0.0.1:1"}
+    order_file.write_text(json.dumps(order))
+    assert main(["run", str(order_file), "--key-env", "KEY_OF_A_TEST"]) == 1
+    assert "token_refused" in capsys.readouterr().err
+    monkeypatch.setenv("KEY_OF_A_TEST", "geheim")
+    order_file.write_text(json.dumps({**order, "site_url": ""}))
+    assert main(["run", str(order_file), "--key-env", "KEY_OF_A_TEST"]) == 1
+    told = capsys.readouterr()
+    assert "site_url" in told.err
+    assert "geheim" not in told.err + told.out
+
+
+def test_run_goes_into_a_folder_or_into_ckan(order_file, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", str(order_file), "--out", str(tmp_path), "--key-env", "X"])
+    assert caught.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
