@@ -246,7 +246,7 @@ def _log_report(connection: Any, job_id: str, told: Report) -> None:
     if told.error:
         data = {key: value for key, value in told.error.items() if key != "message"}
         model.add_event(connection, job_id, str(told.error.get("message") or ""), task=task, level="error", data=data)
-    if rejects:
+    if rejects and not model.has_rejects(connection, job_id, rejects):
         model.add_event(connection, job_id, "", task=task, level=model.REJECT, data={"rejects": list(rejects)})
 
 
@@ -268,21 +268,30 @@ def keep(job_id: str, name: str, change: Callable[[Any], Any]) -> dict[str, Any]
 
 
 def merged(info: Mapping[str, Any], told: Report, moment: Any) -> dict[str, Any]:
-    """Return a job's `info` with a report laid over it. Pure."""
+    """Return a job's `info` with a report laid over it. Pure.
+
+    What is told again, by a worker's second try, is there once; the bar never goes back; and when the job is
+    FAILED, so are the tasks that were under way.
+    """
     new = dict(info)
     if told.message:
         new["message"] = told.message
     if told.task:
         new["tasks"] = _with_task(list(info.get("tasks") or []), told.task, moment.isoformat())
     if told.progress:
-        new["progress"] = {**(info.get("progress") or {}), **told.progress}
+        old = info.get("progress") or {}
+        furthest = {"percent": max(old.get("percent") or 0, told.progress.get("percent") or 0)}
+        new["progress"] = {**old, **told.progress, **(furthest if "percent" in told.progress else {})}
     if told.error:
         new["error"] = dict(told.error)
         new["message"] = told.error.get("message") or new.get("message", "")
+    if told.status is Status.FAILED and new.get("tasks"):
+        new["tasks"] = _stopped(new["tasks"], moment.isoformat(), Status.FAILED)
     result = dict(told.result)
     result.pop("rejects", None)
     if warnings := result.pop("warnings", None):
-        new["warnings"] = [*(info.get("warnings") or []), *warnings]
+        known = info.get("warnings") or []
+        new["warnings"] = [*known, *(warning for warning in warnings if warning not in known)]
     if result:
         new["result"] = {**(info.get("result") or {}), **result}
     return new
@@ -307,7 +316,8 @@ def cancel(job_id: str, why: str, *, by: str | None = None) -> dict[str, Any] | 
         job = model.update_job(connection, job_id, values, sources=list(sources(Status.CANCELLED)))
         if job is None:
             return None
-        info = {**job["info"], "message": why, "tasks": _stopped(job["info"].get("tasks") or [], moment.isoformat())}
+        tasks = _stopped(job["info"].get("tasks") or [], moment.isoformat(), Status.CANCELLED)
+        info = {**job["info"], "message": why, "tasks": tasks}
         job = model.update_job(connection, job_id, {"info": info}, sources=[Status.CANCELLED]) or job
         model.add_event(connection, job_id, why, data={"by": by} if by else None)
     log.info("Job %s is CANCELLED", job_id, extra={"action": "job_moved", "job_id": job_id})
@@ -317,9 +327,9 @@ def cancel(job_id: str, why: str, *, by: str | None = None) -> dict[str, Any] | 
     return job
 
 
-def _stopped(tasks: list[dict[str, Any]], moment: str) -> list[dict[str, Any]]:
+def _stopped(tasks: list[dict[str, Any]], moment: str, status: Status) -> list[dict[str, Any]]:
     open_words = {status.value for status in ACTIVE}
-    ended = {"status": Status.CANCELLED.value, "finished": moment}
+    ended = {"status": status.value, "finished": moment}
     return [{**task, **ended} if task["status"] in open_words else task for task in tasks]
 
 

@@ -289,6 +289,12 @@ def add_event(
     )
 
 
+def has_rejects(connection: sa.engine.Connection, job_id: str, rejects: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a job's log holds this very batch of refused rows: of a first try, or of a report sent twice."""
+    same = sa.and_(EVENT.c.job == job_id, EVENT.c.level == REJECT, EVENT.c.data == {"rejects": list(rejects)})
+    return connection.execute(sa.select(EVENT.c.id).where(same).limit(1)).first() is not None
+
+
 def count_events(connection: sa.engine.Connection, job_id: str) -> int:
     """Return how many events a job has."""
     statement = sa.select(sa.func.count()).select_from(EVENT).where(EVENT.c.job == job_id)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from aircan.contract import Report, Task
-from aircan.errors import FileEmpty
+from aircan.errors import FileEmpty, WorkerLost
 from aircan.status import FINAL, Status, sources
 from ckanext.aircan_connector import jobs, model
 
@@ -92,6 +92,37 @@ def test_rejects_become_events_and_stay_out_of_the_row(submit):
         log = model.list_events(connection, job["id"])
     assert [event["data"] for event in kept] == [{"rejects": [{"line": 3}]}]
     assert all(event["level"] != model.REJECT for event in log)
+
+
+def test_what_a_second_try_tells_again_is_there_once(submit):
+    job = submit()
+    one, other = {"line": 3, "text": "é,1.5"}, {"line": 4}
+    told = Report(Status.RUNNING, result={"warnings": [{"code": "a"}], "rejects": [one]})
+    for report in (told, told, Report(Status.RUNNING, result={"warnings": [{"code": "a"}, {"code": "b"}]}), told):
+        row = jobs.report(job["id"], report)
+    jobs.report(job["id"], Report(Status.RUNNING, result={"rejects": [one, other]}))
+    assert row["info"]["warnings"] == [{"code": "a"}, {"code": "b"}]
+    with model.begin() as connection:
+        kept = model.list_events(connection, job["id"], rejects=True)
+    assert [event["data"]["rejects"] for event in kept] == [[one], [one, other]]
+
+
+def test_the_bar_never_goes_back(submit):
+    job = submit()
+    for percent, rows in ((5, 1), (40, 9), (20, 4)):
+        row = jobs.report(job["id"], Report(Status.RUNNING, progress={"percent": percent, "rows": rows}))
+    assert row["info"]["progress"] == {"percent": 40, "rows": 4}
+    row = jobs.report(job["id"], Report(Status.RUNNING, progress={"rows": 5}))
+    assert row["info"]["progress"] == {"percent": 40, "rows": 5}
+
+
+def test_a_job_that_fails_leaves_no_task_under_way(submit):
+    job = submit()
+    for name, status in (("fetch", Status.DONE), ("sniff", Status.RUNNING)):
+        jobs.report(job["id"], Report(Status.RUNNING, task=Task(name, status)))
+    tasks = jobs.fail(job["id"], WorkerLost(seconds=9))["info"]["tasks"]
+    assert [(task["id"], task["status"]) for task in tasks] == [("fetch", "DONE"), ("sniff", "FAILED")]
+    assert tasks[1]["finished"]
 
 
 def test_fail_keeps_the_error(submit):
