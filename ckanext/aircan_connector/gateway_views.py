@@ -135,13 +135,14 @@ def _read_what_is_left() -> None:
 
 
 def _length() -> int:
-    """Return the length of the body. Raises LengthMissing, BodyTooLarge."""
-    length = tk.request.content_length
-    if length is None:
+    """Return the length of the body. Raises LengthMissing, BodyTooLarge, RequestRefused."""
+    told = str(tk.request.environ.get("CONTENT_LENGTH") or "")
+    if not told or "HTTP_TRANSFER_ENCODING" in tk.request.environ:
         raise LengthMissing(reason="it has no Content-Length")
+    length = gateway.number(told, "Content-Length", 2**63 - 1)
     if length > config.max_body_bytes():
         raise BodyTooLarge(size_bytes=length, limit_bytes=config.max_body_bytes())
-    return int(length)
+    return length
 
 
 def _told() -> dict[str, Any]:

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 MAX_PUBLISH_WAIT_S = 300.0
 """Seconds that a finished table waits for the lock, before the run fails with TableBusy."""
 
+PART_WAIT_MS = 5_000
+"""How long a part waits for another try of the same part that is still on its way; then it is to come again."""
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -116,7 +119,7 @@ class DirectSink:
         """
         note = self._known()
         try:
-            with self._connections.transaction() as cursor:
+            with self._connections.transaction(lock_timeout_ms=PART_WAIT_MS) as cursor:
                 if self._written:
                     return Taken(False, stage.arrived(cursor, self.job_id))
                 stage.enter(cursor, self.job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +69,16 @@ class Worker:
             kept["Content-Encoding"] = "gzip"
         data = gzip.compress(part.data) if packed else part.data
         return self.ask("PUT", f"/parts/{part.number}", kept, data=data)
+
+    def send(
+        self, number: int, rows: int, data: bytes, length: Any, *, packed: bool = False, encoding: str = ""
+    ) -> Answer:
+        """Send a part with a Content-Length that may lie, None for none, and a Transfer-Encoding."""
+        headers = {"X-AirCan-Rows": str(rows), **({"Content-Encoding": "gzip"} if packed else {})}
+        environ = {"CONTENT_LENGTH": "" if length is None else str(length), "wsgi.input": io.BytesIO(data)}
+        if encoding:
+            environ["HTTP_TRANSFER_ENCODING"] = encoding
+        return self.ask("PUT", f"/parts/{number}", headers, environ_overrides=environ)
 
     def publish(self, rows: int, when: str = "searchable") -> Answer:
         """Ask for the publishing."""

@@ -240,11 +240,12 @@ def test_status_of_an_error():
     assert found == {code: status for status, codes in STATUSES.items() for code in codes}
 
 
-def test_a_body_is_read_to_its_end_though_nobody_wants_it(worker, monkeypatch):
+def test_a_body_is_read_to_its_end_though_nobody_wants_it(worker):
     """Else who sends it sees a broken connection instead of the answer."""
     worker.token = "wrong"
     body = io.BytesIO(b"x" * 200_000)
-    answer = worker.ask("PUT", "/parts/0", {"Content-Length": "200000"}, input_stream=body)
+    environ = {"CONTENT_LENGTH": "200000", "wsgi.input": body}
+    answer = worker.ask("PUT", "/parts/0", environ_overrides=environ)
     assert (answer.status, body.tell()) == (403, 200_000)
 
 
