@@ -43,6 +43,9 @@ _HOPELESS = (
     requests.exceptions.InvalidHeader,
 )
 _RETRIED = (429, 502, 503, 504)
+_TRIES_OF_500 = 5
+"""A 500 that is not the gateway's own is a CKAN without its database, which passes, or a defect, which does not."""
+
 _ERROR_BYTES = 1 << 18
 _TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title", re.I | re.S)
 
@@ -113,7 +116,7 @@ class Gateway:
         """
         kept = {"Accept": "application/json", **(headers or {})}
         if told is not None:
-            body = json.dumps(told).encode()
+            body = as_json(told)
             kept["Content-Type"] = "application/json"
         return self._answered(lambda token: self._send(method, self.base + path, kept, body, _Token(token)))
 
@@ -125,7 +128,7 @@ class Gateway:
         url, headers = f"{self.site_url}/api/3/action/{action}", {"Content-Type": "application/json"}
 
         def send(token: str) -> requests.Response:
-            body = json.dumps({**told, "token": token}).encode()
+            body = as_json({**told, "token": token})
             return self._send("POST", url, headers, body, _nobody)
 
         answer = self._answered(send).get("result")
@@ -182,7 +185,7 @@ class Gateway:
         stream: bool = False,
     ) -> requests.Response:
         """Return an answer that is worth reading; connections that fail and servers that are busy are tried again."""
-        patience = Patience(self.waiting)
+        patience, left = Patience(self.waiting), _TRIES_OF_500
         while True:
             wait = None
             try:
@@ -204,7 +207,8 @@ class Gateway:
                 error: AircanError = self.unreachable(exc)
                 error.__cause__ = exc
             else:
-                if response.status_code not in _RETRIED:
+                left -= response.status_code == 500
+                if response.status_code not in _RETRIED and (left <= 0 or not _is_strange_500(response, stream=stream)):
                     return response
                 error, wait = _error(response), asked(response.headers.get("Retry-After"))
                 if isinstance(error, GatewayAnswer):
@@ -242,6 +246,14 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+def as_json(told: Mapping[str, Any]) -> bytes:
+    """Return JSON as short as it gets; half a surrogate pair, which UTF-8 cannot hold, is escaped."""
+    try:
+        return json.dumps(told, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(told).encode()
+
+
 def _whole(response: requests.Response) -> None:
     """Raise ConnectionError when an answer ended early, which urllib3 1.26 does not tell."""
     length = response.headers.get("Content-Length", "")
@@ -257,6 +269,14 @@ def _json(data: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_strange_500(response: requests.Response, *, stream: bool) -> bool:
+    """Return whether an answer is a 500 of CKAN itself, or of something before it."""
+    if response.status_code != 500 or stream:
+        return False
+    told = (_json(response.content) or {}).get("error")
+    return not (isinstance(told, dict) and "code" in told)
 
 
 def _error(response: requests.Response) -> AircanError:

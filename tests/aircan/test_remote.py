@@ -15,9 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from aircan.contract import Field, Part, Publish, Report, Type, Write, Writing, Written
+from aircan.contract import Field, Part, Publish, Reject, Report, Type, Write, Writing, Written
 from aircan.errors import (
     BodyTooLarge,
+    DatastoreMisconfigured,
     DatastoreUnavailable,
     GatewayAnswer,
     GatewayFailed,
@@ -291,7 +292,21 @@ def test_somebody_who_stops_is_heard_during_a_pause(server, gateway):
     assert len(one.seen) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500])
+def test_a_ckan_without_its_database_is_waited_for_a_moment(server, gateway, clock):
+    one = server(lambda request, n: request.page(500, "Internal Server Error"))
+    with pytest.raises(GatewayAnswer):
+        HttpSink(gateway(one)).columns()
+    assert (len(one.seen), clock.now) == (5, 0.5 + 1 + 2 + 4)
+
+
+def test_a_500_of_the_gateway_itself_is_final(server, gateway):
+    one = server(lambda request, n: request.error(500, "datastore_misconfigured"))
+    with pytest.raises(DatastoreMisconfigured):
+        HttpSink(gateway(one)).columns()
+    assert len(one.seen) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 501])
 def test_other_statuses_are_final_and_a_page_is_called_one(server, gateway, status):
     one = server(lambda request, n: request.page(status, "Log in &amp; go on"))
     with pytest.raises(GatewayAnswer) as caught:
@@ -633,3 +648,19 @@ def test_what_an_action_refuses_is_in_the_log(server, gateway):
     with pytest.raises(GatewayAnswer) as caught:
         HttpTell(gateway(one))(Report(Status.RUNNING))
     assert "odd" in caught.value.detail
+
+
+def test_many_long_rejects_go_in_several_reports(server, gateway):
+    one = server(lambda request, n: request.json(receipt("RUNNING")))
+    rejects = [Reject(line, "cells", text="ä" * 10_000).to_dict() for line in range(500)]
+    HttpTell(gateway(one))(Report(Status.RUNNING, message="last", result={"rejects": rejects, "warnings": []}))
+    told = [json.loads(request.body) for request in one.seen]
+    assert [reject for report in told for reject in report["result"]["rejects"]] == rejects
+    assert [report.get("message") for report in told] == [None] * 10 + ["last"]
+    assert max(len(request.body) for request in one.seen) < 1_100_000
+
+
+def test_half_a_character_does_not_stop_a_report(server, gateway):
+    one = server(lambda request, n: request.json(receipt("RUNNING")))
+    HttpTell(gateway(one))(Report(Status.RUNNING, message="x\ud800"))
+    assert json.loads(one.seen[0].body)["message"] == "x\ud800"
