@@ -4,7 +4,7 @@ AircanError
     OrderRefused            the order itself is wrong
         OrderTooNew
     FetchFailed             the bytes could not be had
-        SourceMissing SourceChanged LinkRefused LinkFailed LinkTimedOut TooLarge PrivateAddress
+        SourceMissing SourceChanged LinkRefused LinkFailed LinkServerFailed LinkTimedOut TooLarge PrivateAddress
     FileUnreadable          the bytes are not a table that we can read
         FileEmpty FileIsHtml (PageIsSignIn PageIsNotFound) FormatUnknown HeaderMissing EncodingUnknown
         TooManyColumns NotTabular JsonInvalid JsonIsError RecordsMissing FileDamaged FileEncrypted
@@ -57,6 +57,7 @@ from .files import (
     JsonIsError,
     LinkFailed,
     LinkRefused,
+    LinkServerFailed,
     LinkTimedOut,
     NotTabular,
     PageIsNotFound,
@@ -169,6 +170,7 @@ __all__ = [
     "LengthMissing",
     "LinkFailed",
     "LinkRefused",
+    "LinkServerFailed",
     "LinkTimedOut",
     "LoadFailed",
     "MetadataUnsaved",

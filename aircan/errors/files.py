@@ -52,6 +52,14 @@ class LinkFailed(FetchFailed):
     advice = N_("Check the address; if it is right, run again in a while.")
 
 
+class LinkServerFailed(FetchFailed):
+    """The server answered with 429 or 5xx: a trouble of its own, which passes. Facts: url, http_status."""
+
+    code = "link_server_failed"
+    sentence = N_("The server of the link %(url)s is overloaded or broken: it answered with status %(http_status)s.")
+    advice = N_("Run again in a while.")
+
+
 class LinkTimedOut(FetchFailed):
     """The server did not answer in time. Facts: url, timeout_s."""
 

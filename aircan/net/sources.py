@@ -16,7 +16,7 @@ import urllib3
 
 from aircan import __version__
 from aircan.contract import Resource
-from aircan.errors import LinkFailed, LinkRefused, LinkTimedOut, SourceMissing
+from aircan.errors import LinkFailed, LinkRefused, LinkServerFailed, LinkTimedOut, SourceMissing
 from aircan.net.guard import GuardedAdapter
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -90,6 +90,7 @@ class LinkSource:
         Raises:
             PrivateAddress: the link, or a redirect, leads to a private address that is not allowed.
             LinkRefused: another status than 200, too many redirects, or a scheme that is not http(s).
+            LinkServerFailed: status 429 or 5xx.
             LinkTimedOut: no connection, no bytes, or no end in time.
             LinkFailed: everything else that can go wrong between two machines.
         """
@@ -119,9 +120,11 @@ class LinkSource:
             url = urljoin(url, target)
         else:
             raise LinkRefused("too many redirects", url=shown(self.url), http_status=response.status_code)
-        if response.status_code != 200:
+        status = response.status_code
+        if status != 200:
             response.close()
-            raise LinkRefused(url=shown(self.url), http_status=response.status_code)
+            error = LinkServerFailed if status == 429 or status >= 500 else LinkRefused
+            raise error(url=shown(self.url), http_status=status)
         return response
 
     def _ask(self, session: requests.Session, url: str) -> requests.Response:

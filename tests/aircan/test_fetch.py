@@ -13,6 +13,7 @@ from aircan.errors import (
     JobStopped,
     LinkFailed,
     LinkRefused,
+    LinkServerFailed,
     LinkTimedOut,
     PrivateAddress,
     SourceMissing,
@@ -158,11 +159,13 @@ def test_redirects_at_the_limit(redirects, fits, server, tmp_path):
             fetched(source, tmp_path)
 
 
-@pytest.mark.parametrize("status", [202, 204, 206, 401, 403, 404, 410, 500, 503])
+@pytest.mark.parametrize("status", [202, 204, 206, 401, 403, 404, 410, 429, 500, 503])
 def test_another_status_is_refused_and_told(status, server, tmp_path):
-    with pytest.raises(LinkRefused) as caught:
+    passes = status == 429 or status >= 500
+    with pytest.raises(LinkServerFailed if passes else LinkRefused) as caught:
         fetched(link(server(lambda request: request.send(status)).url), tmp_path)
     assert caught.value.facts["http_status"] == status
+    assert caught.value.retryable == passes
 
 
 @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd", "gopher://127.0.0.1/"])
