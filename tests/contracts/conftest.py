@@ -92,7 +92,7 @@ def served(make_app: Any) -> Iterator[str]:  # noqa: F811
 
 
 @pytest.fixture
-def gateway(served: str, queue: Callable[[], None]) -> Iterator[Callable[[str], Gateway]]:  # noqa: F811
+def gateway(served: str, queue: Callable[[], None]) -> Iterator[Callable[..., Gateway]]:  # noqa: F811
     """Make gateways of jobs. While one waits in this thread, CKAN's background worker works off its queue."""
     made: list[Gateway] = []
 
@@ -101,9 +101,9 @@ def gateway(served: str, queue: Callable[[], None]) -> Iterator[Callable[[str], 
             queue()
         time.sleep(min(seconds, 0.05))
 
-    def make(job_id: str) -> Gateway:
+    def make(job_id: str, url: str = served) -> Gateway:
         key = factories.get("local").keys()[0]
-        made.append(Gateway(served, job_id, [key], waiting=Waiting(patience_s=20, sleep=sleep)))
+        made.append(Gateway(url, job_id, [key], waiting=Waiting(patience_s=60, sleep=sleep, chance=lambda: 0.0)))
         return made[-1]
 
     yield make
