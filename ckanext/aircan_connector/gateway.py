@@ -19,7 +19,7 @@ from ckan import model as ckan_model
 
 from aircan import progress
 from aircan.contract import REPLACE, Field, Publish, Report, Writing
-from aircan.errors import JobClosed, RequestRefused, SourceChanged, SourceMissing, StageClosed
+from aircan.errors import Blame, JobClosed, RequestRefused, SourceChanged, SourceMissing, StageClosed
 from aircan.status import ACTIVE, Status
 
 from . import background, jobs, model, tokens, uploads
@@ -51,6 +51,11 @@ def opened(job_id: str, token: str, door: str) -> dict[str, Any]:
     if Status(job["status"]) not in ACTIVE:
         raise JobClosed(status=job["status"])
     return job
+
+
+def shown(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error as it may leave CKAN: its detail may name our hosts, and goes along only when it is about data."""
+    return {**error, "detail": error["detail"] if error["blame"] == Blame.DATA.value else ""}
 
 
 # -- the file -----------------------------------------------------------------------------------------------------
@@ -269,8 +274,10 @@ def published(job: Mapping[str, Any]) -> dict[str, Any]:
     told = job["info"].get(NAME) or {"state": NONE}
     if told["state"] == WORKING:
         _have_it_done(job["id"], told)
-    shown = {DONE: ("state", "written", "warnings"), FAILED: ("state", "error")}.get(told["state"], ("state",))
-    return {name: told[name] for name in shown if name in told}
+    if told["state"] == FAILED:
+        return {"state": FAILED, "error": shown(told["error"])}
+    names = ("state", "written", "warnings") if told["state"] == DONE else ("state",)
+    return {name: told[name] for name in names}
 
 
 def _have_it_done(job_id: str, told: Mapping[str, Any]) -> None:

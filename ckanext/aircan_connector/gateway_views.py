@@ -83,11 +83,8 @@ def status_of(error: AircanError) -> int:
 
 
 def _refusal(error: AircanError) -> Response:
-    """Return the answer for an error; its detail stays here unless it is about the data: it may name our own hosts."""
-    told = error.to_dict()
-    if error.blame is not Blame.DATA:
-        told["detail"] = ""
-    answer = _json({"error": told}, status_of(error))
+    """Return the answer for an error."""
+    answer = _json({"error": gateway.shown(error.to_dict())}, status_of(error))
     if answer.status_code == 503:
         answer.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer

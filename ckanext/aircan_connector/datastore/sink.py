@@ -129,9 +129,12 @@ class DirectSink:
             raise stage.located(exc, number, body, note.fields) from exc
 
     def close_stage(self, *, closed: bool = True) -> None:
-        """Let `take` take no more parts, or take them again. Raises StageMissing."""
+        """Let `take` take no more parts, or take them again.
+
+        Raises StageMissing, and TableBusy while a part is still on its way.
+        """
         self._known()
-        with self._connections.transaction() as cursor:
+        with self._connections.transaction(lock_timeout_ms=PART_WAIT_MS) as cursor:
             stage.close(cursor, self.job_id, closed=closed)
 
     def publish(self, *, rows: int, when: Publish) -> Written:
