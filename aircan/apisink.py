@@ -80,7 +80,7 @@ class ApiSink:
         api: the CKAN, with a token of somebody who may edit the dataset.
         resource_id: whose table is written.
         folder: private and empty; takes the parts until they are sent. The caller removes it.
-        progress: called with the rows that are in the table so far.
+        progress: called with the rows that are in the table so far, and with how many there are in all.
         stop: asked between requests.
         batch_rows, body_bytes: at most this much goes into a request; a row longer than that goes alone.
     """
@@ -91,13 +91,13 @@ class ApiSink:
         resource_id: str,
         folder: Path,
         *,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
         stop: Stop | None = None,
         batch_rows: int = BATCH_ROWS,
         body_bytes: int = BODY_BYTES,
     ) -> None:
         self._api, self._resource, self._folder = api, resource_id, folder
-        self._progress, self._stop = progress or (lambda _rows: None), stop or never()
+        self._progress, self._stop = progress or (lambda _rows, _of: None), stop or never()
         self._batch_rows, self._body_bytes = batch_rows, body_bytes
         self._fields: list[Field] = []
         self._parts: dict[int, int] = {}
@@ -295,7 +295,7 @@ class ApiSink:
             if self._stop.is_set():
                 raise JobStopped
             self._insert(batch)
-            self._progress(self._sent)
+            self._progress(self._sent, sum(self._parts.values()))
 
     def _batches(self) -> Iterator[list[bytes]]:
         """Yield the rows in their order as JSON, as many as go into a request."""

@@ -21,7 +21,7 @@ LIBRARY = [
     ["aircan.steps"],
     ["aircan.recipes"],
     ["aircan.run", "aircan.staged"],
-    ["aircan.folder", "aircan.sniffed", "aircan.ckanapi", "aircan.apisink"],
+    ["aircan.folder", "aircan.sniffed", "aircan.ckanapi", "aircan.apisink", "aircan.apiload"],
     ["aircan.cli"],
 ]
 CONNECTOR = [

@@ -161,14 +161,14 @@ def test_a_run_that_is_stopped_takes_its_rows_back(ckan, tmp_path, has_table):
         filled(ckan, tmp_path, "xy").publish(rows=2, when=Publish.ROWS)
     stop, told = threading.Event(), []
 
-    def progress(rows):
-        told.append(rows)
+    def progress(rows, of):
+        told.append((rows, of))
         stop.set()
 
     sink = filled(ckan, tmp_path, "abcd", batch_rows=2, stop=stop, progress=progress)
     with pytest.raises(JobStopped):
         sink.publish(rows=4, when=Publish.ROWS)
-    assert told == [2]
+    assert told == [(2, 4)]
     assert (ckan.fields is not None, sent(ckan)) == (has_table, ["x", "y"] if has_table else [])
 
 

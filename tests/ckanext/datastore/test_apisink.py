@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import io
-import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from ckan.tests import factories, helpers
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from aircan.apisink import ApiSink
 from aircan.ckanapi import CkanApi
@@ -21,6 +18,7 @@ from aircan.net.sources import FileSource
 from aircan.run import run
 from aircan.status import Status
 
+from ..serving import Proxy, served
 from .catalogue import snapshot
 from .conftest import fields, parts, search
 
@@ -33,36 +31,6 @@ ROWS = [
 ]
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_args: Any) -> None:
-        """Say nothing."""
-
-
-class Proxy:
-    """Stands before CKAN: `plan` gets each request's action, and how many there were, and says what to do instead.
-
-    Requests with rows are "insert"; None lets a request through, "lost" does it and answers 502.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self.app, self.asked = app, list[str]()
-        self.plan = lambda _action, _number: None
-
-    def __call__(self, environ: Any, start: Any) -> Any:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        action = "insert" if b'"records": [' in body else environ["PATH_INFO"].rpartition("/")[2]
-        self.asked.append(action)
-        said = self.plan(action, self.asked.count(action))
-        if said == "lost":
-            list(self.app(environ, lambda *_args: lambda _data: None))
-            said = 502
-        if said:
-            start(f"{said} No", [("Content-Type", "text/html")])
-            return [b"<html>no</html>"]
-        return self.app(environ, start)
-
-
 @pytest.fixture
 def proxy(clean_db, make_app) -> Proxy:
     return Proxy(make_app().app)
@@ -70,13 +38,8 @@ def proxy(clean_db, make_app) -> Proxy:
 
 @pytest.fixture
 def server(proxy) -> Iterator[str]:
-    one = make_server("127.0.0.1", 0, proxy, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=one.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"http://127.0.0.1:{one.server_port}"
-    one.shutdown()
-    thread.join()
-    one.server_close()
+    with served(proxy) as url:
+        yield url
 
 
 @pytest.fixture
