@@ -54,7 +54,7 @@ def opened(job_id: str, token: str, door: str) -> dict[str, Any]:
 
 
 def shown(error: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an error as it may leave CKAN: its detail may name our hosts, and goes along only when it is about data."""
+    """Return an error as it may leave CKAN: without its detail, which may name our hosts, unless data is to blame."""
     return {**error, "detail": error["detail"] if error["blame"] == Blame.DATA.value else ""}
 
 
