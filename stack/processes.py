@@ -122,7 +122,7 @@ def stop(folder: Path, name: str, *, how: int = signal.SIGTERM, grace_s: float =
 def _wait(ending: list[Recorded], seconds: float) -> None:
     """Wait until these processes are gone, or the time is over."""
     end = time.monotonic() + seconds
-    while any(_is_same(process) for process in ending) and time.monotonic() < end:
+    while any(_is_same(process) or _is_ending(process) for process in ending) and time.monotonic() < end:
         time.sleep(0.05)
 
 
@@ -182,6 +182,12 @@ def _is_same(record: Recorded) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(record.pid, os.WNOHANG)
     return record.boot == _boot() and _started(record.pid) == record.started
+
+
+def _is_ending(record: Recorded) -> bool:
+    """Tell whether a process has ended but for some of its threads, which still hold its files and ports."""
+    fields = _stat(record.pid)
+    return bool(fields) and fields[0] == "Z" and fields[19] == record.started and int(fields[17]) > 1
 
 
 def _session(pid: int) -> int:

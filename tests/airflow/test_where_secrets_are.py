@@ -1,0 +1,82 @@
+"""After all the runs of this session: nothing secret is where people, or those who read a disk, can see it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aircan.keys import run_token
+from stack import processes
+
+from .rig import Rig
+
+MEANT_FOR_IT = {"passwords.json"}
+"""Airflow's own files that hold its users' passwords by their purpose."""
+
+
+def _secrets(rig: Rig) -> dict[str, str]:
+    assert rig.jobs, "no run came before this"
+    found = {f"the token of run {job_id}": run_token(rig.airflow.key, job_id) for job_id in rig.jobs}
+    found["the key"] = rig.airflow.key
+    found["the password of PostgreSQL"] = rig.state.secret("database")
+    found["the password of Airflow"] = rig.airflow.password
+    return found
+
+
+def _shown(name: str, text: str, secrets: dict[str, str]) -> list[str]:
+    return [f"{what} in {name}" for what, secret in secrets.items() if secret in text]
+
+
+def _dump(database: Path) -> Iterator[str]:
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        yield from connection.iterdump()
+    finally:
+        connection.close()
+
+
+def test_airflow_s_database_holds_no_secret(rig: Rig):
+    """Rendered conf, XCom, rendered fields and the audit log are all in it."""
+    text = "\n".join(_dump(rig.airflow.database))
+    assert all(job_id in text for job_id in rig.jobs if rig.run_state(job_id))
+    assert _shown("the database", text, _secrets(rig)) == []
+
+
+def test_conf_and_xcom_are_as_the_api_shows_them_without_a_secret(rig: Rig):
+    job_id = next(job_id for job_id in rig.jobs if rig.run_state(job_id) == "success")
+    shown = {"conf": rig.get(f"/dags/aircan_load/dagRuns/{job_id}")["conf"]}
+    assert shown["conf"]["job_id"] == job_id
+    for task in rig.task_instances(job_id):
+        shown[task["task_id"]] = rig.get(
+            f"/dags/aircan_load/dagRuns/{job_id}/taskInstances/{task['task_id']}/xcomEntries"
+        )
+    assert _shown("conf and XCom", json.dumps(shown), _secrets(rig)) == []
+
+
+def test_task_logs_and_the_store_hold_no_secret(rig: Rig):
+    secrets = _secrets(rig)
+    files = [file for file in rig.airflow.home.rglob("*") if file.is_file() and file != rig.airflow.database]
+    assert any(file.suffix == ".log" for file in files)
+    found = []
+    for file in files:
+        if file.name not in MEANT_FOR_IT:
+            found += _shown(str(file), file.read_text(errors="replace"), secrets)
+    assert found == []
+
+
+@pytest.mark.parametrize("part", ["web", "worker", "reconcile"])
+def test_ckan_s_logs_hold_no_secret(rig: Rig, part: str):
+    log = processes.log_file(rig.state.folder, f"{part}-{rig.site.slug}")
+    assert _shown(str(log), log.read_text(errors="replace"), _secrets(rig)) == []
+
+
+def test_airflow_s_own_output_holds_no_secret(rig: Rig):
+    """Airflow 2 and 3 copy what tasks log to the output of the scheduler."""
+    found = []
+    for log in (rig.state.folder / "log").glob("airflow-*.log"):
+        found += _shown(str(log), log.read_text(errors="replace"), _secrets(rig))
+    assert found == []
