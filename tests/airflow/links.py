@@ -10,7 +10,7 @@ CSV = "id,word\n" + "".join(f"{n},word {n}\n" for n in range(500))
 
 
 class Links:
-    """Serves `/cut/N` (N times the beginning only, then all of it) and `/held` (a piece, then silence until released)."""
+    """Serves `/cut/N` (the beginning only, N times, then all) and `/held` (a piece, then silence until released)."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
