@@ -14,7 +14,7 @@ from aircan.errors import OrderRefused, OrderTooNew
 from aircan.frictionless import READ, TYPES, slug, without_login
 
 ROOT = Path(__file__).parent.parent.parent
-ORDERS = Path(__file__).parent / "orders"
+ORDERS = ROOT / "tests" / "contracts" / "orders"
 VERSIONS = range(1, VERSION + 1)
 
 
