@@ -12,6 +12,7 @@ from typing import Any
 
 from aircan.contract import Field, Part
 from aircan.errors import AircanError, RowsMissing, StoreUnavailable
+from aircan.ports import Source
 from aircan.recipes.load import arriving, locating
 from aircan.recipes.load import publish as publish_rows
 from aircan.recipes.prepare import Places, Ready, bring, prepared
@@ -19,7 +20,7 @@ from aircan.reporting import Reporter
 from aircan.staged import descriptors
 from aircan.staged.descriptors import DATASET, OURS, RESOURCE
 from aircan.staged.outside import Run
-from aircan.staged.work import Desk, working
+from aircan.staged.work import Desk, sweep_workers_own, working
 from aircan.steps.convert import count_rows
 from aircan.steps.fetch import Fetched
 from aircan.steps.load import load as put
@@ -47,13 +48,17 @@ WRITING_SHARE = 0.4
 """Share of the phase load that is done when all parts are in the store."""
 
 
-def fetch(run: Run) -> dict[str, Any]:
-    """Bring the file into the store; return {"file", "bytes"}. Files of runs that never ended are swept before."""
+def fetch(run: Run, source: Source | None = None) -> dict[str, Any]:
+    """Bring the file into the store; return {"file", "bytes"}. Files of runs that never ended are swept before.
+
+    `source`: where the bytes are, for a DAG that makes the file itself; None: the file that the order is about.
+    """
     with working(run, "fetch") as desk:
         _sweep(desk.store)
+        sweep_workers_own(KEPT_S)
         desk.store.clear("fetch")
         began = time.time()
-        fetched = bring(desk.ports.source, desk.report, desk.stop, desk.workdir, desk.options)
+        fetched = bring(source or desk.ports.source, desk.report, desk.stop, desk.workdir, desk.options)
         desk.store.upload("fetch", DATA, fetched.path)
         described = descriptors.file(
             desk.order,

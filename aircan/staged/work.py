@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from aircan.status import Status
 from aircan.store import Store
 
 log = logging.getLogger(__name__)
+
+FOLDER = "aircan-task-"
+"""How the folder of a task begins; one that is killed leaves its own behind."""
 
 HEARTBEAT_S = 10.0
 """How often a working task gives a sign of life, and learns whether its job was cancelled."""
@@ -60,7 +65,7 @@ def working(run: Run, task: str, error: str = "error.json") -> Iterator[Desk]:
             store.remove(task, error)
             order = run.order()
             with (
-                tempfile.TemporaryDirectory(prefix="aircan-") as folder,
+                tempfile.TemporaryDirectory(prefix=FOLDER) as folder,
                 contextlib.closing(run.connect(order, run.access, stop)) as ports,
                 living(ports.beat, stop),
             ):
@@ -87,6 +92,15 @@ def _leave(store: Store, task: str, name: str, wrong: AircanError, piece: str) -
         store.write_json(task, name, {"error": wrong.to_dict(), "task": piece or task})
     except AircanError as exc:
         log.warning("The task %s could not leave its error: %s", task, exc, extra={"action": "error_not_left"})
+
+
+def sweep_workers_own(older_than_s: float) -> None:
+    """Remove the folders that killed tasks have left on this worker, and nobody has touched for so long."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime < time.time() - older_than_s:
+                shutil.rmtree(folder, ignore_errors=True)
+                log.info("Removed %s, which a killed task had left", folder.name, extra={"action": "folder_swept"})
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from aircan.errors import (
     Unexpected,
     ValueRefused,
 )
+from aircan.net.sources import FileSource
 from aircan.staged import Access, work
 from aircan.staged.tasks import batches
 from aircan.status import Status
@@ -258,6 +259,30 @@ class TestAgain:
         del ckan.tell
         assert staged.report(run, published)["status"] == "DONE"
         assert tree(store) == []
+
+
+class TestFetch:
+    def test_a_dag_may_bring_a_file_of_its_own(self, store, tmp_path):
+        (tmp_path / "made.csv").write_bytes(b"a\n7\n")
+        ckan = MemoryCkan(DATA)
+        run = staged_run(ckan, store)
+        assert staged.fetch(run, FileSource(tmp_path / "made.csv")) == {"file": "made.csv", "bytes": 4}
+        for batch in staged.convert(run):
+            staged.load(run, batch)
+        staged.report(run, staged.publish(run))
+        assert (ckan.sink.rows, ckan.told[-1].result["file"]) == ([["7"]], "made.csv")
+
+    def test_what_killed_tasks_have_left_is_swept(self, store, tmp_path, monkeypatch):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        old, young, foreign = (tmp_path / name for name in ("aircan-task-old", "aircan-task-young", "other"))
+        for folder in (old, young, foreign):
+            folder.mkdir()
+            (folder / "fetched").write_bytes(b"x")
+        week_ago = time.time() - 8 * 24 * 3600
+        for folder in (old, foreign):
+            os.utime(folder, (week_ago, week_ago))
+        staged.fetch(staged_run(MemoryCkan(DATA), store))
+        assert {path.name for path in tmp_path.iterdir()} == {"aircan-task-young", "other", "store"}
 
 
 class TestFailure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ import pytest
 from stack import airflow_venv
 
 PROJECT = Path(__file__).parents[2]
+
+DOCUMENTED = PROJECT / "docs/dags.md"
+EXAMPLE = re.compile(r"^```python\n(.*?@dag.*?)^```", re.M | re.S)
 
 PARSE = """
 import json, sys, warnings
@@ -46,6 +51,11 @@ def parsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.fail("STACK_FOLDER is not set: run `make test ONLY=project`, which brings a site up")
     venv = airflow_venv.ensure(Path(os.environ["STACK_FOLDER"]), request.param)
     home = tmp_path_factory.mktemp("airflow")
+    dags = tmp_path_factory.mktemp("dags")
+    for path in (PROJECT / "dags").glob("*.py"):
+        shutil.copy(path, dags)
+    if request.param == 3:
+        (dags / "stations_load.py").write_text(EXAMPLE.search(DOCUMENTED.read_text())[1])
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("CKAN", "PYTEST"))},
         "AIRFLOW_HOME": str(home),
@@ -54,16 +64,17 @@ def parsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "PYTHONDONTWRITEBYTECODE": "",
         "NO_COLOR": "1",
     }
-    command = [str(venv / "bin/python"), "-c", PARSE, str(PROJECT / "dags")]
+    command = [str(venv / "bin/python"), "-c", PARSE, str(dags)]
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("PARSED "))
-    return {**json.loads(line.removeprefix("PARSED ")), "said": done.stdout + done.stderr}
+    said = {"said": done.stdout + done.stderr, "generation": request.param}
+    return {**json.loads(line.removeprefix("PARSED ")), **said}
 
 
 def test_every_file_is_read_without_an_error(parsed: dict[str, Any]):
     assert parsed["errors"] == {}
-    assert set(parsed["dags"]) == {path.stem for path in (PROJECT / "dags").glob("*.py")}
+    assert set(parsed["dags"]) >= {path.stem for path in (PROJECT / "dags").glob("*.py")}
 
 
 def test_nothing_is_used_that_this_airflow_will_not_have_for_long(parsed: dict[str, Any]):
@@ -71,8 +82,13 @@ def test_nothing_is_used_that_this_airflow_will_not_have_for_long(parsed: dict[s
     assert said == []
 
 
-def test_the_tasks_of_a_load_come_in_order_and_the_last_in_any_case(parsed: dict[str, Any]):
-    tasks = parsed["dags"]["aircan_load"]
+@pytest.mark.parametrize("dag_id", ["aircan_load", "stations_load"])
+def test_the_tasks_of_a_load_come_in_order_and_the_last_in_any_case(parsed: dict[str, Any], dag_id: str):
+    """The same holds for the example of docs/dags.md, which is written for Airflow 3."""
+    if dag_id not in parsed["dags"]:
+        assert (dag_id, parsed["generation"]) == ("stations_load", 2)
+        return
+    tasks = parsed["dags"][dag_id]
     assert {name: task["after"] for name, task in tasks.items()} == {
         "fetch": [],
         "convert": ["fetch"],
@@ -84,4 +100,4 @@ def test_the_tasks_of_a_load_come_in_order_and_the_last_in_any_case(parsed: dict
     assert {name: task["rule"] for name, task in tasks.items() if task["rule"] != "all_success"} == {
         "report": "all_done"
     }
-    assert {task["retries"] for task in tasks.values()} == {3}
+    assert all(task["retries"] > 1 for task in tasks.values())
