@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from ckan import model as ckan_model
 from ckan.tests import factories as ckan_factories
-from werkzeug.serving import make_server
 
 from aircan.contract import Report
 from aircan.remote import Gateway, HttpSink
@@ -18,6 +17,7 @@ from aircan.remote.patience import Waiting
 from aircan.status import Status
 from ckanext.aircan_connector import factories, interfaces, jobs
 from ckanext.aircan_connector.datastore.sink import DirectSink
+from tests.ckanext import serving
 from tests.ckanext.conftest import (  # noqa: F401 - fixtures
     _quick_passwords,
     clean_db,
@@ -81,14 +81,8 @@ class Site:
 @pytest.fixture
 def served(make_app: Any) -> Iterator[str]:  # noqa: F811
     """Serve CKAN's application over real HTTP on loopback; return its address."""
-    server = make_server("127.0.0.1", 0, make_app().flask_app, threaded=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join(timeout=5)
+    with serving.served(make_app().app) as url:
+        yield url
 
 
 @pytest.fixture
