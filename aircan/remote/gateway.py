@@ -11,6 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -42,10 +43,13 @@ _HOPELESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidHeader,
 )
-_RETRIED = (429, 502, 503, 504)
+_RETRIED = (408, 429, 502, 503, 504, 520, 521, 522, 523, 524)
+"""Statuses of trouble that passes; those from 520 on are Cloudflare's for a server that it cannot reach."""
+
 _TRIES_OF_500 = 5
 """A 500 that is not the gateway's own is a CKAN without its database, which passes, or a defect, which does not."""
 
+_AFTERWARDS_S = 20.0
 _ERROR_BYTES = 1 << 18
 _TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title", re.I | re.S)
 
@@ -86,6 +90,7 @@ class Gateway:
         self._timeout = (connect_timeout_s, read_timeout_s)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
+        self._given_up = False
 
     def __repr__(self) -> str:
         return f"Gateway({shown(self.base)!r})"
@@ -185,7 +190,7 @@ class Gateway:
         stream: bool = False,
     ) -> requests.Response:
         """Return an answer that is worth reading; connections that fail and servers that are busy are tried again."""
-        patience, left = Patience(self.waiting), _TRIES_OF_500
+        patience, left = self._patience(), _TRIES_OF_500
         while True:
             wait = None
             try:
@@ -209,12 +214,19 @@ class Gateway:
             else:
                 left -= response.status_code == 500
                 if response.status_code not in _RETRIED and (left <= 0 or not _is_strange_500(response, stream=stream)):
+                    self._given_up = False
                     return response
                 error, wait = _error(response), asked(response.headers.get("Retry-After"))
                 if isinstance(error, GatewayAnswer):
                     error = self.unreachable(error, detail=f"status {response.status_code}")
             log.info("%s %s: %s; trying again", method, shown(url), type(error).__name__)
+            self._given_up |= patience.is_over
             patience.bear(error, wait)
+
+    def _patience(self) -> Patience:
+        """Return little patience once all of it was in vain, so that a run that fails for this reason ends soon."""
+        little = min(self.waiting.patience_s, _AFTERWARDS_S)
+        return Patience(replace(self.waiting, patience_s=little) if self._given_up else self.waiting)
 
     def unreachable(self, exc: BaseException, seconds: float | None = None, detail: str = "") -> GatewayUnreachable:
         """Return the error that says that this CKAN cannot be reached, after the whole patience if nothing is said."""

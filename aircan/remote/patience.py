@@ -57,6 +57,15 @@ class Patience:
         self._since: float | None = None
         self._failures = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the next failure would be raised."""
+        return self._left() <= 0
+
+    def _left(self) -> float:
+        since = self._waiting.clock() if self._since is None else self._since
+        return since + self._waiting.patience_s - self._waiting.clock()
+
     def bear(self, error: AircanError, asked_s: float | None = None) -> None:
         """Wait after a failure. Raises `error` itself when the trouble has lasted for too long.
 
@@ -64,10 +73,9 @@ class Patience:
             error: what happened.
             asked_s: seconds that the other side asked to wait.
         """
-        now = self._waiting.clock()
         if self._since is None:
-            self._since = now
-        left = self._since + self._waiting.patience_s - now
+            self._since = self._waiting.clock()
+        left = self._left()
         if left <= 0:
             raise error
         pause: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures, 10))

@@ -197,15 +197,15 @@ def test_a_lost_connection_and_a_busy_server_are_tried_again(server, gateway, cl
     def answer(request, n):
         if n == 1:
             request.hang_up()
-        elif n <= 5:
-            request.page((429, 502, 503, 504)[n - 2], "Busy")
+        elif n <= 6:
+            request.page((429, 502, 503, 504, 522)[n - 2], "Busy")
         else:
             request.json({"columns": None})
 
     one = server(answer)
     assert HttpSink(gateway(one)).columns() is None
-    assert len(one.seen) == 6
-    assert clock.now == 0.5 + 1 + 2 + 4 + 8
+    assert len(one.seen) == 7
+    assert clock.now == 0.5 + 1 + 2 + 4 + 8 + 16
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(server, gateway):
@@ -228,6 +228,28 @@ def test_a_minute_without_ckan_is_borne_and_ten_are_not(gateway, clock):
     assert caught.value.retryable
     assert caught.value.facts == {"url": url, "seconds": 600}
     assert clock.now == 600
+
+
+def test_once_in_vain_a_run_that_ends_is_not_held_up_again(server, gateway, clock):
+    works = threading.Event()
+
+    def answer(request, n):
+        request.json({"columns": None}) if works.is_set() else request.page(503)
+
+    sink = HttpSink(gateway(server(answer)))
+    spent = []
+    for _ in range(3):
+        started = clock.now
+        with pytest.raises(GatewayUnreachable):
+            sink.columns()
+        spent.append(clock.now - started)
+    works.set()
+    assert sink.columns() is None
+    works.clear()
+    started = clock.now
+    with pytest.raises(GatewayUnreachable):
+        sink.columns()
+    assert [*spent, clock.now - started] == [600, 20, 20, 600]
 
 
 def test_a_server_that_never_answers_is_given_up(server, gateway, clock):
