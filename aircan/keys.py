@@ -24,3 +24,11 @@ def is_run_token(token: str, keys: Sequence[str], job_id: str) -> bool:
     for key in keys:
         found |= hmac.compare_digest(token.encode(errors="replace"), run_token(key, job_id).encode())
     return found
+
+
+def proof(key: str, nonce: str) -> str:
+    """Return what shows that one has a key without telling it: HMAC-SHA256(key, "aircan doctor " + nonce).
+
+    In hexadecimal. It is no run token of any job: a job's id has no blank in it.
+    """
+    return hmac.new(key.encode(), f"aircan doctor {nonce}".encode(), hashlib.sha256).hexdigest()

@@ -19,6 +19,12 @@ from .datastore import health
 
 log = logging.getLogger(__name__)
 
+APIS = ("auto", "v2", "v1", "experimental")
+AUTHS = ("password", "basic", "bearer", "composer", "mwaa", "none")
+
+MIN_KEY = 32
+"""Characters of a key that nobody guesses from the tokens made of it."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -41,6 +47,21 @@ def findings() -> list[Finding]:
     return found
 
 
+def examined(wait_s: float) -> list[Finding]:
+    """Return every check's finding, with a close look at each factory in use: the site's own, and those with options.
+
+    Takes a while; `wait_s` is for the answer of a worker, see `Factory.examine`.
+    """
+    found = [finding for check in (_options, _tables, _datastore, _tokens) for finding in check()]
+    if config.factory() not in factories.available():
+        return [*found, *_factory()]
+    for name, cls in sorted(factories.available().items()):
+        factory = cls()
+        if name == config.factory() or factory.is_set_up():
+            found += [Finding(seen.name, seen.ok, seen.message) for seen in factory.examine(wait_s)]
+    return found
+
+
 def log_findings() -> None:
     """Log what is wrong, a line each; a site whose database is not there yet still starts."""
     for finding in findings():
@@ -57,6 +78,14 @@ def _bad(option: str, reader: Callable[[], Any], wanted: Callable[[Any], bool], 
         yield Finding("options", False, f"The option {config.PREFIX}{option} must be {words}.")
 
 
+def _is_address(url: str) -> bool:
+    return not url or url.startswith(("http://", "https://"))
+
+
+def _are_long(keys: tuple[str, ...]) -> bool:
+    return all(len(key) >= MIN_KEY for key in keys)
+
+
 def _options() -> list[Finding]:
     found = [
         *_bad("load.publish", config.publish, bool, "one of: " + ", ".join(p.value for p in Publish)),
@@ -68,6 +97,14 @@ def _options() -> list[Finding]:
         *_bad("load.max_size_bytes", config.max_size_bytes, lambda v: v > 0, "above 0"),
         *_bad("load.time_limit_s", config.time_limit_s, lambda v: v > 0, "above 0"),
         *_bad("gateway.max_body_bytes", config.max_body_bytes, lambda v: v >= 1_000_000, "1000000 or more"),
+        *_bad("airflow.api", config.airflow_api, APIS.__contains__, "one of: " + ", ".join(APIS)),
+        *_bad("airflow.auth", config.airflow_auth, AUTHS.__contains__, "one of: " + ", ".join(AUTHS)),
+        *_bad("airflow.url", config.airflow_url, _is_address, "an address that begins with http:// or https://"),
+        *_bad(
+            "airflow.ckan_url", config.airflow_ckan_url, _is_address, "an address that begins with http:// or https://"
+        ),
+        *_bad("airflow.timeout_s", config.airflow_timeout_s, lambda v: v > 0, "above 0"),
+        *_bad("airflow.key", config.airflow_keys, _are_long, f"{MIN_KEY} characters or more, as must previous_key"),
         *_bad("reconcile.lease_s", config.lease_s, lambda v: v >= 30, "30 or more"),
         *_bad("reconcile.interval_s", config.reconcile_interval_s, lambda v: v > 0, "above 0"),
     ]

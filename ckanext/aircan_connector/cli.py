@@ -165,10 +165,15 @@ def reconcile(loop: bool, as_json: bool) -> None:
 
 
 @aircan.command()
+@click.option("--wait", default=120.0, show_default=True, help="Seconds to wait for a worker's answer; 0: ask none.")
 @_as_json
-def doctor(as_json: bool) -> None:
-    """Check options, tables, DataStore and factory; exit with 1 when something is wrong."""
-    found = checks.findings()
+def doctor(wait: float, as_json: bool) -> None:
+    """Check options, tables, DataStore and factories; exit with 1 when something is wrong.
+
+    A remote factory is asked to run a small check on one of its workers: whether it has the site's key, reaches
+    CKAN, and has a store.
+    """
+    found = checks.examined(wait)
     _say(
         [finding.to_dict() for finding in found],
         as_json,

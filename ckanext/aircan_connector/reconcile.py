@@ -120,19 +120,32 @@ def _judge(job: Mapping[str, Any], seen: Seen, *, often: bool) -> None:
 
 
 def _lost(job: Mapping[str, Any], why: AircanError) -> None:
-    """Fail a job that nobody works on; if its table is live already, do what is missing and call it DONE."""
-    try:
-        if not janitor.was_published(job["id"]):
-            jobs.fail(job["id"], why)
+    """Fail a job that nobody works on; if its table is live already, do what is missing and call it DONE.
+
+    While a background worker publishes its table, the job is left alone: that worker ends, and then it is clear.
+    """
+    with model.alone(job["id"]) as alone:
+        if not alone:
             return
-        janitor.finish_published(job["id"])
-        flag.mark_active(job["resource"])
-        flag.default_views(job["resource"])
-    except LoadFailed as exc:
-        log.warning("Job %s is looked after later: %s", job["id"], exc, extra={"action": "job_not_finished"})
-        return
-    words = "The worker was lost after the new table was in place; what it left undone is done now."
-    jobs.report(job["id"], Report(Status.DONE, message=words))
+        try:
+            if not janitor.was_published(job["id"]):
+                jobs.fail(job["id"], why)
+                return
+            janitor.finish_published(job["id"])
+            flag.mark_active(job["resource"])
+            flag.default_views(job["resource"])
+        except LoadFailed as exc:
+            log.warning("Job %s is looked after later: %s", job["id"], exc, extra={"action": "job_not_finished"})
+            return
+        words = "The worker was lost after the new table was in place; what it left undone is done now."
+        jobs.report(job["id"], Report(Status.DONE, message=words, result=_counted(job)))
+
+
+def _counted(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rows of a table that was published for a worker outside, when it did not live to report them."""
+    rows = (job["info"].get("publish") or {}).get("rows")
+    known = "rows" in (job["info"].get("result") or {})
+    return {} if rows is None or known else {"rows": rows}
 
 
 def _hand_over(job: Mapping[str, Any]) -> None:

@@ -153,6 +153,15 @@ class Health:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A thing about a factory that was looked at: its name, whether it is all right, a sentence with what to do."""
+
+    name: str
+    ok: bool
+    message: str
+
+
 class Factory(ABC):
     """Executes orders. A factory is made anew for each use and keeps nothing between uses."""
 
@@ -195,3 +204,15 @@ class Factory(ABC):
     @abstractmethod
     def health(self) -> Health:
         """Ask the factory whether it can work, within a few seconds. Raises nothing."""
+
+    def is_set_up(self) -> bool:
+        """Return whether this factory has options, so that it is checked though it is not the site's own."""
+        return False
+
+    def examine(self, wait_s: float) -> Iterator[Checked]:
+        """Look closely at everything that runs need, for `ckan aircan doctor`. Raises nothing.
+
+        `wait_s`: seconds to wait for a worker to say what it sees; 0: no worker is asked.
+        """
+        health = self.health()
+        yield Checked("factory", health.ok, health.message)

@@ -2,9 +2,10 @@
 
     python -m tests.ckanext.airflow.record http://127.0.0.1:8080 3.3.2 --dags FOLDER [--scenario NAME]
 
-Airflow must serve the folder `dags` beside this file and have a user admin (password admin, all rights) and a user
-viewer (password viewer, who may only look). FOLDER is where it finds its DAGs: the file of a broken DAG is written
-there for a moment. What is kept holds no token, no path of the machine and no host name; see `clean`.
+Airflow must serve the folder `dags` beside this file and the DAG aircan_doctor, have a user admin (password admin, all
+rights) and a user viewer (password viewer, who may only look), and a connection as `WORKERS_KEY` says. FOLDER is where
+it finds its DAGs: the file of a broken DAG is written there for a moment. What is kept holds no token, no path of the
+machine and no host name; see `clean`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import socket
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,16 +26,19 @@ import requests
 from aircan.contract import Dataset, Order, Resource
 from aircan.errors import AircanError
 from ckanext.aircan_connector import config
-from ckanext.aircan_connector.factories.airflow import Airflow, signin
+from ckanext.aircan_connector.factories.airflow import Airflow, doctor, signin
 from ckanext.aircan_connector.factories.base import State
 
 HERE = Path(__file__).parent
 KEY = "key-of-the-recordings-0123456789abcdef"
+WORKERS_KEY = "key-of-the-workers-0123456789abcdefghi"
+"""Password of the connection aircan_ckan of the recorded Airflow; its extra names a store."""
+
 TOKEN = "TOKEN"
 NUMBERS = {
     "good": 1, "twice": 2, "theirs": 3, "unknown": 4, "broken": 5, "paused": 6, "paused_later": 7, "fails": 8,
     "tries": 9, "mapped": 10, "cancel": 11, "cancel_late": 12, "vanished": 13, "password": 14, "bearer": 15,
-    "viewer": 16, "params": 17, "health": 18, "renewed": 19,
+    "viewer": 16, "params": 17, "health": 18, "renewed": 19, "doctor": 20, "doctor_key": 21,
 }  # fmt: skip
 """Every scenario, and the last digits of its job's id."""
 
@@ -71,7 +77,8 @@ class Tape:
 
         def send(session: requests.Session, request: requests.PreparedRequest, **rest: Any) -> requests.Response:
             answer = tape._send(session, request, **{**rest, "stream": False})
-            tape.keep(request, answer)
+            if str(request.url).startswith(tape.url):
+                tape.keep(request, answer)
             return answer
 
         requests.Session.send = send
@@ -109,8 +116,8 @@ class Tape:
             return [self.clean(item) for item in value]
         if isinstance(value, str):
             value = value.replace(str(HERE / "dags"), "/opt/airflow/dags").replace(str(self.home), "/opt/airflow")
-            value = re.sub(r"(?<![\w/])/(?!opt/airflow|api/|dags/|auth/)[\w./-]*/(?=[\w.-]+\.py)", "/opt/lib/", value)
-            value = re.sub(r"^vm$", "worker", value, flags=re.M).replace("hostname='vm'", "hostname='worker'")
+            value = re.sub(r"/(?:tmp|work|home|root|usr|srv|var)/[\w./-]*/(?=[\w.-]+)", "/opt/lib/", value)
+            value = re.sub(rf"\b{re.escape(socket.gethostname())}\b", "worker", value)
             if value.lstrip().lower().startswith("<!doctype html") or "<html" in value[:200].lower():
                 return value[:200]
         return value
@@ -274,6 +281,20 @@ class Stage:
         options(self.url, username="viewer", password="viewer")
         with tape:
             caught(lambda: Airflow().submit(order("viewer", "rec_good")))
+
+    def doctor(self, tape: Tape) -> None:
+        """The keys are the same; the site cannot be reached."""
+        config.airflow_keys = lambda: (WORKERS_KEY,)
+        self.examined("doctor", tape)
+
+    def doctor_key(self, tape: Tape) -> None:
+        self.examined("doctor_key", tape)
+
+    def examined(self, scenario: str, tape: Tape) -> None:
+        doctor.uuid.uuid4 = lambda: uuid.UUID(job_id(scenario))
+        with tape:
+            for found in Airflow().examine(60):
+                print("   ", found)  # noqa: T201
 
     def params(self, tape: Tape) -> None:
         with tape:

@@ -88,6 +88,10 @@ class Api(ABC):
     def dag(self, dag_id: str) -> Dag:
         """Return a DAG. Raises DagMissing."""
 
+    def import_errors(self) -> list[tuple[str, str]]:
+        """Return (file, reason) of the files that Airflow cannot read; [] where it does not tell."""
+        return []
+
     @abstractmethod
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any], note: str) -> bool:
         """Start a run; return False when Airflow says that there is one of this id. Raises RunRefused, DagMissing."""

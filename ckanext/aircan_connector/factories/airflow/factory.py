@@ -22,8 +22,8 @@ from aircan.errors import (
 from aircan.keys import run_token
 
 from ... import config
-from ..base import Capability, Factory, Handed, Health, Seen, State
-from . import logs, ways
+from ..base import Capability, Checked, Factory, Handed, Health, Seen, State
+from . import doctor, logs, ways
 from .answers import NAME
 from .api import Api, Run
 from .detect import APIS, detect
@@ -149,6 +149,20 @@ class Airflow(Factory):
             if run is not None and STATES.get(run.state) not in (State.SUCCEEDED, State.FAILED):
                 api.stop(dag_id, run_id, "Cancelled in CKAN.")
 
+    def is_set_up(self) -> bool:
+        """Return whether there is an address, or an environment at Amazon."""
+        return bool(config.airflow_url() or config.airflow_mwaa_environment())
+
+    def examine(self, wait_s: float) -> Iterator[Checked]:
+        """Look at everything that runs need; nothing more is asked where an answer is missing."""
+        try:
+            self.keys()
+            yield Checked("airflow", True, "There is a key for the tokens of runs.")
+            with self._asking(HEALTH_S) as api:
+                yield from doctor.examine(api, wait_s)
+        except AircanError as exc:
+            yield doctor.of(exc)
+
     def health(self) -> Health:
         """Ask whether Airflow is there, lets us in, and has the DAG, not paused."""
         try:
@@ -157,10 +171,7 @@ class Airflow(Factory):
                 version = api.version()
                 parts = {name: word for name, word in api.health().items() if word != "healthy"}
                 dag = api.dag(config.airflow_dag_id())
-                if dag.broken:
-                    raise DagBroken(factory=NAME, dag_id=dag.dag_id, reason=dag.broken)
-                if dag.paused:
-                    raise DagPaused(factory=NAME, dag_id=dag.dag_id)
+                doctor.runnable(dag)
         except AircanError as exc:
             return Health(False, exc.message)
         if parts:

@@ -30,7 +30,13 @@ _SECRETS = (
 _PREFIX = re.compile(r"^\[[^\]]*\] \{[^}]*\} [A-Z]+ - ")
 """What Airflow 1 and 2 put before a message: time, file and level."""
 
-_REASON = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Failed|Refused|Missing|Interrupt|Lost)\b(?::|$)")
+_REASON = re.compile(r"^(?:\w+\.)*(?:[A-Z]\w*(?:Error|Exception|Exit|Interrupt)|[A-Z][a-z]+(?:[A-Z][a-z]+)+)(?::|$)")
+"""The line of a traceback that names the exception: GatewayUnreachable: ..., builtins.OSError."""
+
+_MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z])")
+_WRAPPER = "AirflowFailException: "
+"""What a task of ours raises, with the message of its error, so that Airflow does not try again."""
+
 _ERROR = re.compile(r"(?i)\b(?:error|failed|killed|terminat|signal)")
 
 
@@ -66,7 +72,7 @@ def reason(lines: Sequence[str]) -> str:
     for pattern in (_REASON, _ERROR):
         for line in reversed(bare):
             if pattern.search(line):
-                return line.rstrip(".")
+                return _MODULE.sub("", line).removeprefix(_WRAPPER).rstrip(".")
     return bare[-1].rstrip(".") if bare else ""
 
 
@@ -78,6 +84,6 @@ def of_events(content: Any) -> list[str]:
             lines.append(str(event))
             continue
         lines.append(str(event.get("event") or ""))
-        for error in event.get("error_detail") or ():
+        for error in reversed(event.get("error_detail") or ()):  # causes first, as in a traceback
             lines.append(f"{error.get('exc_type') or 'Error'}: {error.get('exc_value') or ''}".rstrip())
     return lines

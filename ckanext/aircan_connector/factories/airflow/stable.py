@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from aircan.errors import DagMissing, NotTheFactory, RightMissing, RunRefused, SignInRefused
+from aircan.errors import DagBroken, DagMissing, NotTheFactory, RightMissing, RunRefused, SignInRefused
 
 from ..base import Capability, SeenTask
 from . import logs
@@ -48,21 +48,25 @@ class Stable(Api):
     def _dag(self, dag_id: str) -> dict[str, Any]:
         answer = self.ask("GET", f"/dags/{q(dag_id)}", SEE)
         if answer.status == 404:
+            # A file that could never be read has no DAG at all; by custom it is named after it.
+            if reason := self._import_error({"fileloc": f"{dag_id}.py"}):
+                raise DagBroken(answer.said, factory=NAME, dag_id=dag_id, reason=reason)
             raise DagMissing(answer.said, factory=NAME, dag_id=dag_id)
         return self.one(answer)
 
+    def import_errors(self) -> list[tuple[str, str]]:
+        """Ask for the files that cannot be read; of a stack trace the last line says why."""
+        found = self.one(self.ask("GET", "/importErrors", SEE, query={"limit": PAGE}))
+        return [_broken(error) for error in found.get("import_errors") or ()]
+
     def _import_error(self, dag: Mapping[str, Any]) -> str:
-        """Return the end of the stack trace of a DAG's file, or a general word where it cannot be seen."""
-        files = [str(dag.get(name) or "") for name in ("relative_fileloc", "fileloc")]
+        """Return why a DAG's file cannot be read, or a general word where that cannot be seen."""
+        names = [str(dag.get(name) or "/") for name in ("relative_fileloc", "fileloc")]
         try:
-            found = self.one(self.ask("GET", "/importErrors", SEE, query={"limit": PAGE}))
+            found = self.import_errors()
         except (RightMissing, SignInRefused):
-            return "its file has errors, which this site's user may not see"
-        for error in found.get("import_errors") or ():
-            if str(error.get("filename")) in files:
-                lines = str(error.get("stack_trace") or "").strip().splitlines()
-                return logs.masked(" ".join(lines[-1:]).strip().rstrip("."), ()) or "its file has errors"
-        return ""
+            return "its file has errors, which this site's user may not see" if len(dag) > 1 else ""
+        return next((reason for file, reason in found if file in names or file.endswith(f"/{names[-1]}")), "")
 
     def _started(self, answer: Answer, dag_id: str) -> bool:
         if answer.status == 409:
@@ -128,6 +132,12 @@ class Stable(Api):
     @abstractmethod
     def _page(self, dag_id: str, run_id: str) -> str:
         """Return the address of the run in Airflow's pages."""
+
+
+def _broken(error: Mapping[str, Any]) -> tuple[str, str]:
+    lines = str(error.get("stack_trace") or "").strip().splitlines()
+    reason = logs.masked(" ".join(lines[-1:]).strip().rstrip("."), ())
+    return str(error.get("filename") or ""), reason or "it has errors"
 
 
 def _task(told: Mapping[str, Any]) -> SeenTask:
