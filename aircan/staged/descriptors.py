@@ -1,10 +1,11 @@
-"""Frictionless descriptors of what the tasks leave in the store. Imports `contract`."""
+"""Frictionless descriptors of what the tasks leave in the store. Imports `contract` and `frictionless`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aircan import frictionless
 from aircan.contract import Dataset, Field, Order, Type
 
 RESOURCE, DATASET = "resource.json", "dataset.json"
@@ -13,20 +14,11 @@ RESOURCE, DATASET = "resource.json", "dataset.json"
 OURS = "aircan"
 """Property of a descriptor that holds what the standard has no word for."""
 
-TYPES: dict[Type, str] = {
-    Type.TEXT: "string",
-    Type.NUMERIC: "number",
-    Type.TIMESTAMP: "datetime",
-    Type.DATE: "date",
-    Type.BOOLEAN: "boolean",
-    Type.JSON: "any",
-}
-"""Our types -> those of Table Schema."""
+TYPES: dict[Type, str] = {**{Type(ours): theirs for ours, theirs in frictionless.TYPES.items()}, Type.JSON: "any"}
+"""Our types -> those of Table Schema; a column of JSON may hold lists as well as objects."""
 
 
-def file(
-    order: Order, path: str, *, name: str, size_bytes: int, sha256: str, ours: Mapping[str, Any]
-) -> dict[str, Any]:
+def file(order: Order, path: str, *, name: str, size_bytes: int, sha256: str) -> dict[str, Any]:
     """Return the Data Resource of the fetched file: its bytes as they came, whatever they are."""
     return {
         "name": "data",
@@ -36,21 +28,20 @@ def file(
         **({"mediatype": order.resource.mediatype} if order.resource.mediatype else {}),
         "bytes": size_bytes,
         "hash": f"sha256:{sha256}",
-        OURS: dict(ours),
     }
 
 
-def table(
-    order: Order, paths: Sequence[str], fields: Sequence[Field], *, size_bytes: int, ours: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the Data Package of the rows of a table, in several files of COPY text that belong together."""
+def rows(paths: Sequence[str], fields: Sequence[Field], *, size_bytes: int) -> dict[str, Any]:
+    """Return the Data Resource of the rows of a table, in several files of COPY text that belong together.
+
+    `size_bytes` is the size of the text, not of its packed files. Of no rows there is the header only.
+    """
     columns = [{"name": "_id", "type": "integer"}]
     columns += [
-        {"name": field.id, "type": TYPES[field.type], **({"title": field.label} if field.renamed else {})}
+        {"name": field.id, "type": TYPES[field.type], **({"title": field.label} if field.label else {})}
         for field in fields
     ]
-    rows = {
-        "name": "rows",
+    files = {
         "path": list(paths),
         "format": "csv",
         "mediatype": "text/csv",
@@ -58,11 +49,25 @@ def table(
         "compression": "gz",
         "bytes": size_bytes,
         "dialect": {"header": False, "delimiter": ",", "lineTerminator": "\n", "doubleQuote": True},
-        "schema": {"fields": columns, "missingValues": [""]},
     }
-    return {**package(order.dataset), "resources": [rows] if paths else [], OURS: dict(ours)}
+    schema = {"fields": columns, "missingValues": [""]}
+    nothing = {"data": [[column["name"] for column in columns]]}
+    return {"name": "rows", **(files if paths else nothing), "schema": schema}
 
 
-def package(dataset: Dataset) -> dict[str, Any]:
-    """Return the beginning of a Data Package: which dataset it is of."""
-    return {"name": dataset.name or dataset.id or "dataset", "id": dataset.id, "title": dataset.title}
+def table(order: Order, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Data Resource of the published table, as CKAN gives it out; `rows`: what it was made of."""
+    address = f"{order.site_url.rstrip('/')}/datastore/dump/{order.resource.id}"
+    return {"name": "table", "path": address, "format": "csv", "encoding": "utf-8", "schema": rows["schema"]}
+
+
+def package(dataset: Dataset, resource: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Data Package of a task: which dataset it is about, what it leaves, and what is only ours."""
+    named = {"id": dataset.id} if dataset.id else {}
+    return {
+        "name": dataset.name or dataset.id or "dataset",
+        **named,
+        "title": dataset.title,
+        "resources": [dict(resource)],
+        OURS: dict(ours),
+    }

@@ -10,7 +10,7 @@ from typing import Any
 from aircan.contract import Dataset, Order, Report, Resource, Task
 from aircan.errors import AircanError, JobStopped, OrderRefused, TaskFailed, from_dict
 from aircan.ports import never
-from aircan.staged.descriptors import DATASET, OURS, RESOURCE
+from aircan.staged.descriptors import DATASET, OURS
 from aircan.staged.outside import JOB_TYPE, Ports, Run
 from aircan.staged.tasks import batches, done
 from aircan.status import Status
@@ -75,8 +75,8 @@ def _final(store: Store, published: Mapping[str, Any] | None) -> Report:
 
 def _silent(store: Store) -> str:
     """Return the first task that is not done and has left no error."""
-    for task, left in (("fetch", RESOURCE), ("convert", DATASET)):
-        if left not in store.names(task):
+    for task in ("fetch", "convert"):
+        if DATASET not in store.names(task):
             return task
     loaded = set(store.names("load"))
     wanted = batches(store.read_json("convert", DATASET)[OURS]["parts"])

@@ -60,15 +60,9 @@ def fetch(run: Run, source: Source | None = None) -> dict[str, Any]:
         began = time.time()
         fetched = bring(source or desk.ports.source, desk.report, desk.stop, desk.workdir, desk.options)
         desk.store.upload("fetch", DATA, fetched.path)
-        described = descriptors.file(
-            desk.order,
-            DATA,
-            name=fetched.name,
-            size_bytes=fetched.size_bytes,
-            sha256=fetched.sha256,
-            ours={"name": fetched.name, "began": began},
-        )
-        desk.store.write_json("fetch", RESOURCE, described)
+        size, sha256 = fetched.size_bytes, fetched.sha256
+        described = descriptors.file(desk.order, DATA, name=fetched.name, size_bytes=size, sha256=sha256)
+        _describe(desk, "fetch", described, {"name": fetched.name, "sha256": sha256, "bytes": size, "began": began})
     return {"file": fetched.name, "bytes": fetched.size_bytes}
 
 
@@ -90,15 +84,15 @@ def convert(run: Run) -> list[dict[str, int]]:
     """
     with working(run, "convert") as desk:
         desk.store.clear("convert")
-        described, fetched = _fetched(desk.store, desk.workdir)
+        began, fetched = _fetched(desk.store, desk.workdir)
         live = desk.ports.sink.columns()
         with _ready(desk, fetched, live, desk.report) as ready, desk.report.task("load", ends=False):
             desk.ports.sink.begin(ready.columns.fields, desk.options.writing)
-            keeper, share = _Keeper(desk.store), WRITING_SHARE / max(ready.rows, 1)
+            share = WRITING_SHARE / max(ready.rows, 1)
             with contextlib.closing(ready.parts(desk.workdir, desk.stop)) as parts:
                 kept = put(
                     parts,
-                    keeper,
+                    _Keeper(desk.store),
                     connections=WRITERS,
                     stop=desk.stop,
                     progress=lambda rows: desk.report.progress(share * rows),
@@ -109,12 +103,11 @@ def convert(run: Run) -> list[dict[str, int]]:
                 "result": ready.result(),
                 "parts": kept.parts,
                 "live": None if live is None else [field.to_dict() for field in live],
-                "began": described[OURS]["began"],
+                "began": began,
             }
             paths = [_part(number) for number in range(kept.parts)]
-            fields, size = ready.columns.fields, sum(keeper.sizes)
-            table = descriptors.table(desk.order, paths, fields, size_bytes=size, ours=ours)
-            desk.store.write_json("convert", DATASET, table)
+            rows = descriptors.rows(paths, ready.columns.fields, size_bytes=kept.size_bytes)
+            _describe(desk, "convert", rows, ours)
     return batches(kept.parts)
 
 
@@ -170,7 +163,8 @@ def publish(run: Run) -> dict[str, int]:
         )
         whole = {**result, **written, "seconds": round(time.time() - ours["began"], 3)}
         desk.report.result(**whole)
-        desk.store.write_json("publish", DATASET, {**descriptors.package(desk.order.dataset), OURS: {"result": whole}})
+        table = descriptors.table(desk.order, desk.store.read_json("convert", RESOURCE))
+        _describe(desk, "publish", table, {"result": whole})
     return {"rows": whole["rows"], "rejected": whole["rejected"]}
 
 
@@ -179,17 +173,20 @@ class _Keeper:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.sizes: list[int] = []
 
     def put(self, part: Part) -> None:
-        data = gzip.compress(part.data, compresslevel=1, mtime=0)
-        self._store.write("convert", _part(part.number), data)
-        self.sizes.append(len(data))
+        self._store.write("convert", _part(part.number), gzip.compress(part.data, compresslevel=1, mtime=0))
 
 
 def done(first: int) -> str:
     """Return the name of the file that says that the batch with this first part is loaded."""
     return f"done-{first}.json"
+
+
+def _describe(desk: Desk, task: str, resource: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Leave the descriptors of a task; the package is the last, and says that all is there."""
+    desk.store.write_json(task, RESOURCE, resource)
+    desk.store.write_json(task, DATASET, descriptors.package(desk.order.dataset, resource, ours))
 
 
 def _part(number: int) -> str:
@@ -205,15 +202,14 @@ def _parts(store: Store, numbers: Sequence[int]) -> Iterator[Part]:
         yield Part(number, count_rows(data), data)
 
 
-def _fetched(store: Store, workdir: Path) -> tuple[dict[str, Any], Fetched]:
-    """Return the descriptor of the fetched file, and the file itself, in this task's folder."""
-    described = store.read_json("fetch", RESOURCE)
+def _fetched(store: Store, workdir: Path) -> tuple[float, Fetched]:
+    """Return when the fetch began, and the file, in this task's folder."""
+    ours = store.read_json("fetch", DATASET)[OURS]
     path = workdir / "fetched"
     store.download("fetch", DATA, path)
-    size = path.stat().st_size
-    if size != described["bytes"]:
+    if (size := path.stat().st_size) != ours["bytes"]:
         raise StoreUnavailable(f"{size} bytes", url=store.url, reason=f"fetch/{DATA} is not whole")
-    return described, Fetched(path, described[OURS]["name"], size, described["hash"].partition(":")[2])
+    return ours["began"], Fetched(path, ours["name"], size, ours["sha256"])
 
 
 def _places(desk: Desk, ours: Mapping[str, Any]) -> Places:

@@ -33,7 +33,7 @@ from aircan.staged.tasks import batches
 from aircan.status import Status
 from tests.aircan.rig import MemorySink, MemorySource, load
 from tests.aircan.s3_server import KEYS, make_bucket, s3_server
-from tests.aircan.staged_rig import MemoryCkan, carry_out, staged_run, tree, unpacked
+from tests.aircan.staged_rig import SITE, MemoryCkan, carry_out, staged_run, tree, unpacked
 
 DATA = b"id,name\n" + b"".join(b"%d,name %d\n" % (i, i) for i in range(5000))
 MESSY = b"n,t\n1,a\nx,b\n2\n3,c\ny,d\n4,e,f\n5,NA\n"
@@ -99,19 +99,21 @@ class TestWholeRun:
         run = staged_run(ckan, store, SMALL, {"id": Type.TEXT})
         carry_out(run, look)
         folder = f"aircan_load/{run.run_id}"
-        assert seen["fetch"] == [f"{folder}/fetch/data", f"{folder}/fetch/resource.json"]
+        assert seen["fetch"] == [f"{folder}/fetch/{name}" for name in ("data", "dataset.json", "resource.json")]
         fetched = seen["fetch/resource.json"]
         assert (fetched["path"], fetched["bytes"], fetched["hash"][:7]) == ("data", len(DATA), "sha256:")
-        package = seen["convert/dataset.json"]
-        (rows,) = package["resources"]
+        for task in ("fetch", "convert", "publish"):
+            assert seen[f"{task}/dataset.json"]["resources"] == [seen[f"{task}/resource.json"]]
+        rows = seen["convert/resource.json"]
         assert [f"{folder}/convert/{path}" for path in rows["path"]] == [
             path for path in seen["convert"] if path.endswith(".csv.gz")
         ]
         assert rows["schema"]["fields"] == [
             {"name": "_id", "type": "integer"},
-            {"name": "id", "type": "string"},
-            {"name": "name", "type": "string"},
+            {"name": "id", "type": "string", "title": "id"},
+            {"name": "name", "type": "string", "title": "name"},
         ]
+        assert seen["publish/resource.json"]["path"] == f"{SITE}/datastore/dump/22222222"
         assert rows["dialect"]["header"] is False
         assert seen["text"].startswith("1,0,name 0\n2,1,name 1\n")
 
@@ -271,6 +273,23 @@ class TestFetch:
             staged.load(run, batch)
         staged.report(run, staged.publish(run))
         assert (ckan.sink.rows, ckan.told[-1].result["file"]) == ([["7"]], "made.csv")
+
+    def test_runs_that_never_ended_are_swept_from_the_store(self, store):
+        old = store / "aircan_load" / "old-run" / "fetch" / "data"
+        old.parent.mkdir(parents=True)
+        old.write_bytes(b"x")
+        for days, there in ((6, True), (8, False)):
+            then = time.time() - days * 24 * 3600
+            os.utime(old, (then, then))
+            staged.fetch(staged_run(MemoryCkan(DATA), store))
+            assert old.exists() is there
+
+    def test_a_store_that_cannot_be_swept_is_no_reason_to_fail(self, store, monkeypatch):
+        def lost(self, older_than_s):
+            raise StoreUnavailable(url="x", reason="y")
+
+        monkeypatch.setattr("aircan.store.Store.sweep", lost)
+        assert staged.fetch(staged_run(MemoryCkan(DATA), store))["bytes"] == len(DATA)
 
     def test_what_killed_tasks_have_left_is_swept(self, store, tmp_path, monkeypatch):
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
