@@ -13,6 +13,7 @@ from aircan.ports import never
 from aircan.staged.descriptors import DATASET, OURS
 from aircan.staged.outside import JOB_TYPE, Ports, Run
 from aircan.staged.tasks import batches, done
+from aircan.staged.work import drop
 from aircan.status import Status
 from aircan.store import Store
 
@@ -45,7 +46,7 @@ def report(run: Run, published: Mapping[str, Any] | None = None) -> dict[str, st
     with contextlib.closing(run.connect(order, run.access, never())) as ports:
         told = _tell(ports, final)
     if store:
-        _drop(store)
+        drop(store)
     return told
 
 
@@ -110,10 +111,3 @@ def _discard(ports: Ports) -> None:
         raise
     except AircanError as exc:
         log.warning("The hidden table was left behind: %s", exc, extra={"action": "stage_left"})
-
-
-def _drop(store: Store) -> None:
-    try:
-        store.drop()
-    except AircanError as exc:
-        log.warning("The files of the run were left behind: %s", exc, extra={"action": "store_left"})

@@ -55,12 +55,11 @@ def working(run: Run, task: str, error: str = "error.json") -> Iterator[Desk]:
         error: name of the file in which the task leaves its error; one of an earlier try is removed.
 
     Raises:
-        JobStopped: the job is final; nothing is left. SystemExit: the process was told to end (SIGTERM).
-        Else leaves of AircanError only; a defect is Unexpected.
+        JobStopped: the job is final; nothing is left, and the files of the run are dropped. SystemExit: the process
+        was told to end (SIGTERM). Else leaves of AircanError only; a defect is Unexpected.
     """
     with until_terminated() as stop:
-        store = run.store()
-        reporters: list[Reporter] = []
+        store, over, reporters = run.store(), threading.Event(), list[Reporter]()
         try:
             store.remove(task, error)
             order = run.order()
@@ -68,22 +67,55 @@ def working(run: Run, task: str, error: str = "error.json") -> Iterator[Desk]:
                 tempfile.TemporaryDirectory(prefix=FOLDER) as folder,
                 contextlib.closing(run.connect(order, run.access, stop)) as ports,
                 living(ports.beat, stop),
+                _asking(ports.beat, over),
             ):
                 reporters.append(Reporter(ports.tell))
                 yield Desk(order, Options.of(order.params), store, ports, reporters[0], stop, Path(folder))
             return
-        except JobStopped:
-            log.info("The job is over; the task %s ends", task, extra={"action": "task_stopped"})
+        except SystemExit:
+            if over.is_set():
+                drop(store)
             raise
         except AircanError as exc:
             wrong = exc
         except Exception as exc:  # the last catch of a process: a defect must reach CKAN, with a reason
             log.exception("The task %s failed", task, extra={"action": "task_failed"})
             wrong = Unexpected(f"{type(exc).__name__}: {exc}"[:1000], job_id=str(run.conf.get("job_id")))
-        if stop.is_set():
+        if over.is_set():
+            log.info("The job is over; the task %s ends", task, extra={"action": "task_stopped"})
+            drop(store)
+            raise JobStopped(wrong.detail if isinstance(wrong, JobStopped) else "") from wrong
+        if isinstance(wrong, JobStopped) or stop.is_set():
             raise JobStopped from wrong
         _leave(store, task, error, wrong, reporters[0].current if reporters else "")
         raise wrong
+
+
+@contextlib.contextmanager
+def _asking(beat: Tell, over: threading.Event) -> Iterator[None]:
+    """When the block fails or is ended, ask CKAN whether the job is over, and set `over`.
+
+    A job that was cancelled has no further use for its files, and no task may come after this one to drop them:
+    Airflow kills what runs and skips the rest.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            beat(Report(Status.RUNNING))
+        except JobStopped:
+            over.set()
+        except AircanError as exc:
+            log.info("Whether the job is over cannot be asked: %s", exc, extra={"action": "beat_lost"})
+        raise
+
+
+def drop(store: Store) -> None:
+    """Drop the files of the run; what cannot be dropped now is swept by a later run."""
+    try:
+        store.drop()
+    except AircanError as exc:
+        log.warning("The files of the run were left behind: %s", exc, extra={"action": "store_left"})
 
 
 def _leave(store: Store, task: str, name: str, wrong: AircanError, piece: str) -> None:

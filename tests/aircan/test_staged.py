@@ -474,6 +474,33 @@ class TestStopping:
         assert [report for report in ckan.told if report.error] == []
         assert (ckan.sink.live, tree(store)) == (None, [])
 
+    def test_files_of_a_cancelled_run_go_although_no_task_comes_after(self, store):
+        """Airflow skips `report` when CKAN has the run failed; the task that learns of it drops the files."""
+        ckan = MemoryCkan(DATA)
+        run = staged_run(ckan, store, SMALL)
+        staged.fetch(run)
+        found = staged.convert(run)
+        ckan.status = Status.CANCELLED
+        with pytest.raises(JobStopped, match="CANCELLED"):
+            staged.load(run, found[0])
+        assert tree(store) == []
+        with pytest.raises(JobStopped):
+            staged.load(run, found[1])
+
+    def test_files_stay_when_ckan_cannot_be_asked(self, store):
+        ckan = MemoryCkan(DATA, MemorySink(fail_on=(0, JobStopped())))
+        run = staged_run(ckan, store)
+
+        def beat(report):
+            raise GatewayUnreachable(url="x", seconds=0)
+
+        ckan.beat = beat
+        staged.fetch(run)
+        (batch,) = staged.convert(run)
+        with pytest.raises(JobStopped):
+            staged.load(run, batch)
+        assert tree(store) != []
+
     def test_a_sign_of_life_is_given_and_learns_of_the_end(self, store, monkeypatch):
         monkeypatch.setattr(work, "HEARTBEAT_S", 0.01)
         ckan = MemoryCkan(DATA)
@@ -539,19 +566,29 @@ class TestStopping:
             staged.load(run, batch)
         assert [path for path in tree(store) if "error" in path] == []
 
+    @pytest.mark.parametrize("cancelled", [False, True], ids=["evicted", "cancelled"])
     @pytest.mark.parametrize("slow", ["put", "columns", "engine"])
-    def test_sigterm_ends_a_task_at_once_and_its_folder_goes(self, store, tmp_path, slow):
-        """In a process of its own, as Airflow does it: well within the 5 s after which it kills."""
+    def test_sigterm_ends_a_task_at_once_and_its_folder_goes(self, store, tmp_path, slow, cancelled):
+        """In a process of its own, as Airflow does it: well within the 5 s after which it kills.
+
+        The files in the store stay for another try, unless the job is over.
+        """
         code = f"""
 import sys, time
 from dataclasses import replace
+from aircan.status import Status
 sys.path.insert(0, {os.getcwd()!r})
 from aircan import engine, staged
 from tests.aircan.rig import MemorySink
 from tests.aircan.staged_rig import MemoryCkan, staged_run
 
-def work(*given):
+def ended():
+    if {cancelled!r}:
+        ckan.status = Status.CANCELLED
     print("working", flush=True)
+
+def work(*given):
+    ended()
     while not stops[-1].wait(0.05):
         pass
     raise RuntimeError("stopped")
@@ -561,7 +598,7 @@ class Slow(MemorySink):
 
 if {slow!r} == "engine":
     def query(self, sql):
-        print("working", flush=True)
+        ended()
         return rows(self, "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 5")
     rows, engine.Engine.rows = engine.Engine.rows, query
 else:
@@ -586,3 +623,4 @@ staged.load(run, found[0])
         assert time.monotonic() - began < 4
         assert list((tmp_path / "tmp").iterdir()) == []
         assert [path for path in tree(store) if "error" in path] == []
+        assert bool(tree(store)) is not cancelled
