@@ -44,6 +44,9 @@ BATCH_ROWS = 20_000
 BODY_BYTES = 5_000_000
 """Largest body of a request: half of what proxies commonly let through."""
 
+_OF_DATA = {409, 500}
+"""Statuses with which CKAN refuses a value: 500 is 2.10's."""
+
 _PAGE = 5_000
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^,"\n]*))([,\n])')
 _OURS = {kind.value for kind in Type}
@@ -335,14 +338,18 @@ class ApiSink:
                 self._insert(batch[: len(batch) // 2])
                 self._insert(batch[len(batch) // 2 :])
                 return
-            if status == 409:
+            if status in _OF_DATA:
                 raise self._located(batch, exc) from exc
             raise
         self._sent += len(batch)
         self._newest = self._newest_id()
 
     def _located(self, batch: list[bytes], refused: ApiRefused) -> AircanError:
-        """Return the refusal of a batch with the row and the column that are to blame, found by trying halves."""
+        """Return the refusal of a batch with the row and the column that are to blame, found by trying halves.
+
+        CKAN 2.10 answers alike when its database is away, so that is asked before and afterwards.
+        """
+        self._ask_whether_allowed()
         first, rows = self._sent, batch
         while len(rows) > 1:
             half = rows[: len(rows) // 2]
@@ -355,14 +362,15 @@ class ApiSink:
         cells = json.loads(rows[0])
         alone = {name: self._tried([json.dumps({name: cell}).encode()]) for name, cell in cells.items()}
         field = next((name for name, said in alone.items() if said), "")
-        said = _QUOTED.search(why.facts["reason"])
-        value = str(cells[field]) if field else said[1] if said else why.facts["reason"]
+        self._ask_whether_allowed()
+        quoted = _QUOTED.search(why.facts["reason"])
+        value = str(cells[field]) if field else quoted[1] if quoted else why.facts["reason"]
         return ValueRefused(why.facts["reason"], row=first + 1, field=field or "?", value=value[:_VALUE_KEPT])
 
     def _tried(self, rows: list[bytes]) -> ApiRefused | None:
         """Return why CKAN refuses rows, None when it would take them. Nothing is written."""
         try:
-            self._api.send("datastore_upsert", self._body(rows, dry_run=True))
+            self._api.send("datastore_upsert", self._body(rows, dry_run=True), faults=1)
         except ApiRefused as exc:
             return exc
         return None

@@ -26,6 +26,9 @@ PATIENCE_S = 300.0
 SETTLE_S = 30.0
 """How long a request without an answer is waited for, in case CKAN still works on it, before it is sent again."""
 
+FAULTS = 5
+"""Answers with status 500 of one request after which CKAN counts as unable to do it."""
+
 _AGAIN = {429, 500, 502, 503, 504}
 _NOT_DONE = {429, 503}
 _MAX_WAIT_S = 30.0
@@ -65,13 +68,15 @@ class CkanApi:
         """Call an action that may be called twice; return its result. Raises as `send`."""
         return self.send(action, json.dumps(data).encode())
 
-    def send(self, action: str, body: bytes, is_done: Callable[[], bool] | None = None) -> Any:
+    def send(self, action: str, body: bytes, is_done: Callable[[], bool] | None = None, *, faults: int = FAULTS) -> Any:
         """Call an action; return its result, or None when only `is_done` knows that it was done.
 
         Args:
             action: its name.
             body: its parameters as JSON.
             is_done: for an action that must not be done twice: asked after a request without an answer.
+            faults: how often CKAN may answer with a fault of its own (500); the last counts as a refusal, since CKAN
+                2.10 says so of a value that does not fit.
 
         Raises:
             ApiRefused: CKAN refused, or what answers is no CKAN.
@@ -80,15 +85,19 @@ class CkanApi:
         deadline, wait_s = self._clock() + self._patience_s, 1.0
         while True:
             answer, said = self._post(action, body)
-            if answer is not None and answer.status_code not in _AGAIN:
+            is_fault = answer is not None and answer.status_code == 500
+            faults -= is_fault
+            if answer is not None and (answer.status_code not in _AGAIN or (is_fault and faults < 1)):
                 return _read(action, answer)
             if self._clock() + wait_s > deadline:
                 raise DatastoreUnavailable(f"{action}: {said}")
-            if is_done and not _surely_not_done(answer, said):
+            if is_done and not is_fault and not _surely_not_done(answer, said):
                 if self._settled(is_done):
                     return None
             else:
                 self._sleep(max(wait_s, _asked_to_wait(answer)))
+                if is_fault and is_done and is_done():
+                    return None
             wait_s = min(wait_s * 2, _MAX_WAIT_S)
 
     def _post(self, action: str, body: bytes) -> tuple[requests.Response | None, str]:

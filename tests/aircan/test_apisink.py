@@ -29,7 +29,7 @@ class Ckan:
     def call(self, action, **data):
         return self.send(action, json.dumps(data).encode())
 
-    def send(self, action, body, is_done=None):
+    def send(self, action, body, is_done=None, faults=3):
         data = json.loads(body)
         self.calls.append(action)
         return getattr(self, action)(body=body, **data)
@@ -215,6 +215,20 @@ def served():
     for one in servers:
         one.shutdown()
         one.server_close()
+
+
+def test_a_fault_of_ckan_is_tried_again_some_times_and_is_then_a_refusal(served):
+    fault = (500, b'{"error": {"message": "Internal Server Error"}}', {})
+    api, slept, seen = served(*[fault] * 5)
+    with pytest.raises(ApiRefused) as caught:
+        api.call("x")
+    assert (caught.value.facts["http_status"], slept, len(seen)) == (500, [1.0, 2.0, 4.0, 8.0], 5)
+
+
+def test_what_was_done_before_a_fault_is_not_done_again(served):
+    api, slept, seen = served((500, b"{}", {}))
+    assert api.send("x", b"{}", is_done=lambda: True) is None
+    assert (slept, len(seen)) == ([1.0], 1)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
