@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
-from aircan.contract import Field, Part, Publish, Type, Write, Writing, Written
+from aircan.contract import Field, Part, Publish, Report, Type, Write, Writing, Written
 from aircan.errors import (
     AircanError,
+    BodyTooLarge,
+    JobStopped,
     KeyNotUnique,
     LoadFailed,
     PublishVetoed,
     RowsMissing,
     TableBusy,
     TableMissing,
+    TokenRefused,
     ValueRefused,
 )
-from aircan.remote import HttpSink
+from aircan.remote import Gateway, HttpSink, HttpTell
+from aircan.status import Status
+from ckanext.aircan_connector import factories
 from tests.ckanext.datastore.catalogue import leftovers
 from tests.ckanext.datastore.conftest import fields, part, parts, search
 
@@ -387,3 +394,55 @@ def test_parts_over_http_are_the_same_packed_or_not(gateway, monkeypatch, query,
         sink.put(piece)
     assert sink.publish(rows=1000, when=Publish.ROWS) == Written(1000, 1000)
     assert query(f'SELECT count(DISTINCT k), sum(n) FROM "{resource}"') == [(1000, sum(range(1000)))]
+
+
+@pytest.fixture
+def over_http(gateway, monkeypatch):
+    """Sinks over HTTP only."""
+    return Site(lambda job_id, resource: HttpSink(gateway(job_id)), monkeypatch)
+
+
+@pytest.mark.ckan_config("ckanext.aircan_connector.gateway.max_body_bytes", 20_000)
+def test_a_part_over_the_limit_of_a_body_goes_packed_or_names_the_option(over_http, query):
+    resource = over_http.resource()
+    sink = over_http.sink(resource)
+    sink.begin(fields(t="text"))
+    sink.put(part([["x" * 100_000]]))
+    with pytest.raises(BodyTooLarge) as caught:
+        sink.put(part([[random.Random(1).randbytes(50_000).hex()]], number=1, first=2))
+    assert caught.value.facts["limit_bytes"] == 20_000
+    assert "ckanext.aircan_connector.gateway.max_body_bytes" in caught.value.message
+    assert sink.publish(rows=1, when=Publish.ROWS) == Written(1, 1)
+    assert query(f'SELECT length(t) FROM "{resource}"') == [(100_000,)]
+
+
+def test_a_worker_with_two_keys_finds_the_right_one(served, over_http):
+    resource = over_http.resource()
+    job_id = over_http.sink(resource)._gateway.job_id
+    key = factories.get("local").keys()[0]
+    with closing(Gateway(served, job_id, ["the next key", key])) as door:
+        HttpTell(door)(Report(Status.RUNNING, message="found"))
+        assert HttpSink(door).columns() is None
+    with closing(Gateway(served, job_id, ["the next key", "another"])) as door:
+        with pytest.raises(TokenRefused):
+            HttpTell(door)(Report(Status.RUNNING))
+        with pytest.raises(TokenRefused):
+            HttpSink(door).columns()
+
+
+def test_a_job_that_is_over_takes_nothing_more(over_http, rows_of):
+    resource = over_http.resource()
+    sink = over_http.sink(resource)
+    sink.begin(FIELDS)
+    sink.put(part(ROWS))
+    over_http.end(resource)
+    for act in (
+        lambda: sink.put(part([["late", None, None]], number=1, first=4)),
+        lambda: sink.publish(rows=3, when=Publish.SEARCHABLE),
+        lambda: sink.begin(FIELDS),
+        sink.columns,
+    ):
+        with pytest.raises(JobStopped):
+            act()
+    sink.discard()
+    assert rows_of(resource) is None
