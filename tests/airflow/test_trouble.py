@@ -97,7 +97,7 @@ def leaves_nothing(rig: Rig, job_id: str) -> None:
 def test_cancelled_while_queued_it_never_starts(rig: Rig, queued: Any):
     cancelled, _, _ = queued
     assert rig.run_state(cancelled) == "failed"
-    assert not [task for task in rig.task_instances(cancelled) if task["start_date"]]
+    assert not [task for task in rig.task_instances(cancelled) if task["pid"]]
     assert rig.hidden_tables(cancelled) == []
 
 
