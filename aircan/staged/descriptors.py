@@ -22,7 +22,7 @@ def file(order: Order, path: str, *, name: str, size_bytes: int, sha256: str) ->
     """Return the Data Resource of the fetched file: its bytes as they came, whatever they are."""
     return {
         "name": "data",
-        "title": order.resource.name or name,
+        "title": order.resource.title or name,
         "path": path,
         **({"format": order.resource.format.lower()} if order.resource.format else {}),
         **({"mediatype": order.resource.mediatype} if order.resource.mediatype else {}),

@@ -185,7 +185,7 @@ def _id(dag_id: str, run_id: str) -> str:
 
 
 def _note(order: Order) -> str:
-    return f"CKAN: {order.resource.name or order.resource.id} in {order.dataset.title or order.dataset.name}"[:1000]
+    return f"CKAN: {order.resource.title or order.resource.id} in {order.dataset.title or order.dataset.name}"[:1000]
 
 
 def _make_sure(run: Run | None, job_id: str) -> None:
