@@ -53,7 +53,8 @@ class Incoming:
         limit_bytes: int = MAX_UNPACKED_BYTES,
         time_limit_s: float = TIME_LIMIT_S,
     ) -> None:
-        self._stream, self._left, self._number, self._gzipped = stream, size_bytes, number, gzipped
+        self._stream, self._number, self._gzipped = stream, number, gzipped
+        self._size = self._left = size_bytes
         self._limit = limit_bytes
         self._until = time.monotonic() + time_limit_s
         self._kept = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=folder)  # noqa: SIM115 - closed by __exit__
@@ -99,9 +100,9 @@ class Incoming:
         try:
             piece = self._stream.read(min(size, self._left))
         except (OSError, HTTPException) as exc:
-            raise self._broken(f"the connection was lost, {self._left} bytes are missing") from exc
+            raise self._broken(f"it stopped before the {self._size} bytes that were announced") from exc
         if not piece:
-            raise self._broken(f"{self._left} bytes are missing")
+            raise self._broken(f"it stopped before the {self._size} bytes that were announced")
         self._left -= len(piece)
         self._kept.write(piece)
         return piece

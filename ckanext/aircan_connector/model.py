@@ -25,7 +25,7 @@ _STATUS_SQL = "status IN ({})".format(", ".join(f"'{s.value}'" for s in Status))
 
 
 class Job(tk.BaseModel):  # type: ignore[misc]
-    """One run. `info` holds message, params, tasks, progress, result, error and warnings."""
+    """One run. `info` holds message, params, tasks, progress, result, error, warnings, publish (see `publishing`)."""
 
     __tablename__ = "aircan_connector_job"
 

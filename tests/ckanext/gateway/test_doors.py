@@ -158,17 +158,17 @@ def test_the_doctor_tells_how_many_tokens_were_refused(worker):
     assert found.message.startswith("2 requests with a wrong run token")
 
 
-def test_a_session_and_ckans_check_of_forms_do_not_matter(worker, app, ckan_config):
+@pytest.mark.ckan_config("ckan.csrf_protection.ignore_extensions", False)
+def test_a_session_and_ckans_check_of_forms_do_not_matter(worker, app):
     """A cookie of somebody who is logged in neither opens a door nor makes CKAN ask for its own token."""
-    app.flask_app.config["WTF_CSRF_ENABLED"] = True
-    app.flask_app.config["ckan.csrf_protection.ignore_extensions"] = False
     user = ckan_factories.Sysadmin(password="a long password")
-    app.flask_app.config["WTF_CSRF_ENABLED"] = False
     said = {"login": user["name"], "password": "a long password"}
     assert worker._client.post("/user/login", data=said, follow_redirects=False).status_code == 302
     app.flask_app.config["WTF_CSRF_ENABLED"] = True
+    assert worker._client.post("/user/edit", data={}, follow_redirects=False).status_code == 400
     assert worker.begin(fields(a="text")).status == 200
     assert worker.put(part([["x"]])).status == 200
+    assert worker.publish(1).status == 202
     worker.token = "wrong"
     assert worker.ask("DELETE", "/stage").status == 403
 
