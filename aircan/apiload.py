@@ -195,7 +195,7 @@ def _order(run: ApiRun, api: CkanApi) -> Order:
     link = str(run.conf.get("url") or "")
     resource = Resource(
         id=shown["id"],
-        name=str(shown.get("name") or ""),
+        title=str(shown.get("name") or ""),
         path=link or str(shown.get("url") or ""),
         format=str(shown.get("format") or ""),
         mediatype=str(shown.get("mimetype") or ""),
