@@ -67,7 +67,7 @@ class UploadSource:
             found = os.stat(path)
         except OSError as exc:
             raise SourceMissing(str(exc), name=self.name) from exc
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
+        return (found.st_size, found.st_mtime_ns)  # no inode: some network file systems make it up anew
 
     def _local_path(self) -> str | None:
         """Return the path of a file that is in a folder of this machine, None for others."""
