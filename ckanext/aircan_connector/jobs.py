@@ -116,10 +116,13 @@ def _queue(job_id: str) -> None:
 
 
 def handed_over(job_id: str, factory_id: str) -> bool:
-    """Keep the factory's id of a WAITING job; return False when somebody else handed it over or it is final."""
+    """Keep the factory's id of an active job; return False when somebody else handed it over or it is final.
+
+    A fast factory may have reported already, so the job need not be WAITING any more.
+    """
     with model.begin() as connection:
         values = {"factory_id": factory_id, "updated": model.now(), "last_report": model.now()}
-        job = model.update_job(connection, job_id, values, sources=[Status.WAITING], unhanded=True)
+        job = model.update_job(connection, job_id, values, sources=list(ACTIVE), unhanded=True)
         if job:
             model.add_event(connection, job_id, f"Handed over to the factory {job['factory']}.")
         return job is not None
@@ -183,6 +186,12 @@ def may_start(job: Mapping[str, Any]) -> bool:
     """Return whether a WAITING job need not wait for a RUNNING one of the same resource and type."""
     with model.begin() as connection:
         return model.active_job(connection, job["resource"], job["job_type"], Status.RUNNING) is None
+
+
+def is_active(job_id: str) -> bool:
+    """Return whether a job is WAITING or RUNNING."""
+    job = get(job_id)
+    return job is not None and Status(job["status"]) in ACTIVE
 
 
 def get(job_id: str) -> dict[str, Any] | None:

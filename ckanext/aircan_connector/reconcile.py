@@ -23,7 +23,7 @@ from aircan.status import Status
 
 from . import background, config, factories, jobs, model, settings
 from .datastore import flag, janitor
-from .factories.base import Seen, State
+from .factories.base import Factory, Seen, State
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ def look_after(job: Mapping[str, Any]) -> bool:
         return True
     often = factories.look_every_s(job["factory"]) is not None
     try:
-        seen = factories.get(job["factory"]).see(job["factory_id"] or "")
+        factory = factories.get(job["factory"])
+        seen = factory.see(job["factory_id"] or _id_that_was_not_kept(factory, job))
     except FactoryUnavailable as exc:
         log.warning("Job %s: %s", job["id"], exc, extra={"action": "job_not_asked"})
         return False
@@ -96,6 +97,14 @@ def look_after(job: Mapping[str, Any]) -> bool:
         job = row
     _judge(job, seen, often=often)
     return True
+
+
+def _id_that_was_not_kept(factory: Factory, job: Mapping[str, Any]) -> str:
+    """Return the factory's id of a run that has reported, though CKAN's worker did not live to keep the id."""
+    found = factory.found(job["id"], job["dag_id"] or "") or ""
+    if found:
+        jobs.handed_over(job["id"], found)
+    return found
 
 
 def _judge(job: Mapping[str, Any], seen: Seen, *, often: bool) -> None:
@@ -127,25 +136,26 @@ def _lost(job: Mapping[str, Any], why: AircanError) -> None:
     with model.alone(job["id"]) as alone:
         if not alone:
             return
-        try:
-            if not janitor.was_published(job["id"]):
-                jobs.fail(job["id"], why)
+        told = (jobs.get(job["id"]) or job)["info"].get("publish") or {}  # what the gateway had published
+        words = "The worker was lost after the new table was in place; nothing was left undone."
+        if told.get("state") != "done":
+            try:
+                if not janitor.was_published(job["id"]):
+                    jobs.fail(job["id"], why)
+                    return
+                _finish(job)
+            except LoadFailed as exc:
+                log.warning("Job %s is looked after later: %s", job["id"], exc, extra={"action": "job_not_finished"})
                 return
-            janitor.finish_published(job["id"])
-            flag.mark_active(job["resource"])
-            flag.default_views(job["resource"])
-        except LoadFailed as exc:
-            log.warning("Job %s is looked after later: %s", job["id"], exc, extra={"action": "job_not_finished"})
-            return
-        words = "The worker was lost after the new table was in place; what it left undone is done now."
-        jobs.report(job["id"], Report(Status.DONE, message=words, result=_counted(job)))
+            words = "The worker was lost after the new table was in place; what it left undone is done now."
+        result = {name: told[name] for name in ("rows", "warnings") if told.get(name) is not None}
+        jobs.report(job["id"], Report(Status.DONE, message=words, result=result))
 
 
-def _counted(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rows of a table that was published for a worker outside, when it did not live to report them."""
-    rows = (job["info"].get("publish") or {}).get("rows")
-    known = "rows" in (job["info"].get("result") or {})
-    return {} if rows is None or known else {"rows": rows}
+def _finish(job: Mapping[str, Any]) -> None:
+    janitor.finish_published(job["id"])
+    flag.mark_active(job["resource"])
+    flag.default_views(job["resource"])
 
 
 def _hand_over(job: Mapping[str, Any]) -> None:

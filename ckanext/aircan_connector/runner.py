@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aircan.contract import Order
 from aircan.errors import AircanError, FactoryUnavailable, FactoryUnreachable, TookTooLong
@@ -12,7 +14,6 @@ from aircan.run import run
 from aircan.status import Status
 
 from . import config, factories, jobs, orders, publishing, reconcile, uploads
-from .factories.base import Capability
 from .working import Sink, teller, watched
 
 log = logging.getLogger(__name__)
@@ -32,24 +33,28 @@ def hand_over(job_id: str) -> None:
     except AircanError as exc:
         jobs.fail(job_id, exc)
         return
-    if jobs.handed_over(job_id, handed.factory_id) and handed.here:
-        carry_out(order, job["factory"])
+    if jobs.handed_over(job_id, handed.factory_id):
+        if handed.here:
+            carry_out(order, job["factory"])
+    elif not jobs.is_active(job_id):  # cancelled while it was handed over
+        _stop(job, handed.factory_id)
 
 
 def stop(job_id: str) -> None:
-    """Tell the factory of a cancelled job to stop; one whose hand-over got no answer is looked for first."""
-    job = jobs.get(job_id)
-    if job is None:
-        return
+    """Tell the factory of a cancelled job to stop."""
+    if job := jobs.get(job_id):
+        _stop(job, job["factory_id"])
+
+
+def _stop(job: Mapping[str, Any], factory_id: str | None) -> None:
+    """Stop a job's run; one whose hand-over got no answer is looked for first."""
     try:
         factory = factories.get(job["factory"])
-        factory_id = job["factory_id"]
-        if not factory_id and Capability.FIND in factory.capabilities:
-            factory_id = factory.find(job_id, job["dag_id"] or "")
+        factory_id = factory_id or factory.found(job["id"], job["dag_id"] or "")
         if factory_id:
             factory.cancel(factory_id)
     except FactoryUnavailable as exc:
-        log.warning("Job %s could not be stopped: %s", job_id, exc, extra={"action": "job_not_stopped"})
+        log.warning("Job %s could not be stopped: %s", job["id"], exc, extra={"action": "job_not_stopped"})
 
 
 def refresh(job_id: str) -> None:

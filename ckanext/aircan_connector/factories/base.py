@@ -193,6 +193,10 @@ class Factory(ABC):
         """
         raise NotImplementedError
 
+    def found(self, job_id: str, dag_id: str) -> str | None:
+        """Return what `find` does where there is one, else None. Raises FactoryUnavailable."""
+        return self.find(job_id, dag_id) if Capability.FIND in self.capabilities else None
+
     @abstractmethod
     def see(self, factory_id: str) -> Seen:
         """Return what became of an order. Raises FactoryUnavailable."""

@@ -101,7 +101,7 @@ class Airflow(Factory):
         """Ask for the run, its tasks, and where it failed for the last lines of the task that did."""
         dag_id, _, run_id = factory_id.partition("/")
         with self._asking() as api:
-            run = api.run(dag_id, run_id)
+            run = api.run(dag_id, run_id) if run_id else None
             if run is None:
                 return Seen(State.GONE)
             state = STATES.get(run.state, State.WORKING)
