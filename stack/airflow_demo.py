@@ -37,7 +37,7 @@ def run(state: State, version: str, *, port: int | None) -> int:
         ckan.start(site, folder)
         api = Api(site.url, ckan.env(site)["CKAN_API_TOKEN"])
         (published,) = demo.publish(api, folder, state.folder / "files", (demo_data.AIRFLOW,))
-    job = _follow(api, _job(api, published))
+    job = _follow(api, _job(api, published)["id"])
     _addresses(site, beside, published, job)
     return int(job["status"] != "DONE")
 
@@ -55,7 +55,7 @@ def _job(api: Api, published: demo.Published) -> dict[str, Any]:
     return dict(api.call("aircan_submit", resource=published.resource, factory="airflow"))
 
 
-def _follow(api: Api, job: dict[str, Any]) -> dict[str, Any]:
+def _follow(api: Api, job_id: str) -> dict[str, Any]:
     """Print what changes until the run is final, and return it.
 
     Raises:
@@ -64,6 +64,7 @@ def _follow(api: Api, job: dict[str, Any]) -> dict[str, Any]:
     said: set[str] = set()
     end = time.monotonic() + DEADLINE_S
     while True:
+        job: dict[str, Any] = api.call("aircan_job_show", id=job_id)
         for line in _lines(job):
             if line not in said:
                 said.add(line)
@@ -75,7 +76,6 @@ def _follow(api: Api, job: dict[str, Any]) -> dict[str, Any]:
                 f"After {DEADLINE_S} s the run is {job['status']}. See log/worker-*.log and log/airflow-*.log."
             )
         time.sleep(POLL_S)
-        job = api.call("aircan_job_show", id=job["id"])
 
 
 def _lines(job: dict[str, Any]) -> Iterator[str]:
