@@ -1,4 +1,4 @@
-"""HTTP connections that go to public addresses only. Imports only `errors`.
+"""HTTP connections that go to public addresses only. Imports only `errors` and `whole`.
 
 The name is resolved here, each address is judged, and the connection is made to the judged address: a
 name that changes its address between a check and a connection (DNS rebinding) gains nothing.
@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import connection as sockets
 
 from aircan.errors import PrivateAddress
+from aircan.net.whole import WholeResponse
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -40,6 +41,7 @@ class _Guarded(HTTPConnection):
     """A connection that judges each address of its host before it connects."""
 
     allow_hosts: Collection[str] = ()
+    response_class = WholeResponse
 
     def _new_conn(self) -> socket.socket:
         host, port = self._dns_host.strip("[]"), int(self.port or self.default_port)

@@ -31,6 +31,7 @@ from aircan.errors import (
 )
 from aircan.keys import run_token
 from aircan.net.sources import shown
+from aircan.net.whole import WholeAdapter
 from aircan.remote.patience import Patience, Waiting, asked
 
 log = logging.getLogger(__name__)
@@ -238,6 +239,8 @@ class Gateway:
         if found is None:
             found = self._local.session = requests.Session()
             found.headers["User-Agent"] = f"AirCan/{__version__}"
+            for scheme in ("http://", "https://"):
+                found.mount(scheme, WholeAdapter())
             self._sessions.append(found)
         return found
 

@@ -42,10 +42,11 @@ class HttpSource:
         etag = _etag(response)
         named = file_name(response.headers.get("Content-Disposition", ""))
         packed = response.headers.get("Content-Encoding", "identity").lower() != "identity"
-        if not etag or not named or packed:
-            raise _not_the_file(response, "packed" if packed else "no ETag or no file name")
-        self.name = named
         length = response.headers.get("Content-Length", "")
+        has_end = length.isdigit() or "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        if not etag or not named or packed or not has_end:
+            raise _not_the_file(response, "packed" if packed else "no ETag, no file name or no length")
+        self.name = named
         self.size_bytes = int(length) if length.isdigit() else None
         return cast(BinaryIO, _Body(self._gateway, response, etag, self.name, self.size_bytes))
 

@@ -117,6 +117,15 @@ def test_link_is_fetched_with_its_headers_name_and_progress(server, tmp_path):
     assert seen[-1] == (len(DATA), len(DATA))
 
 
+def test_a_link_whose_headers_break_off_is_no_empty_file(server, tmp_path):
+    def answer(request):
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Le")
+        request.close_connection = True
+
+    with pytest.raises(LinkFailed):
+        fetched(link(server(answer).url + "/x"), tmp_path)
+
+
 def test_of_a_resource():
     source = LinkSource.of(Resource(id="r", path="http://example.org/a%20b.csv?x=1", headers={"A": "b"}))
     assert (source.name, dict(source.headers)) == ("a b.csv", {"A": "b"})

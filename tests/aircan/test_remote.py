@@ -219,6 +219,61 @@ def test_an_answer_that_breaks_off_is_asked_for_again(server, gateway):
     assert len(one.seen) == 2
 
 
+@pytest.mark.parametrize("cut", [9, 15, 40, 60, 89])
+def test_headers_that_break_off_are_asked_for_again(server, gateway, cut):
+    """`http.client` takes what came of the headers for all of them."""
+    whole = b'{"columns": null}'
+    answer_ = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-More: something\r\nContent-Length: 17\r\n\r\n" + whole
+    )
+    assert cut < len(answer_) - len(whole)
+
+    def answer(request, n):
+        request.wfile.write(answer_[:cut] if n == 1 else answer_)
+        request.hang_up()
+
+    one = server(answer)
+    assert HttpSink(gateway(one)).columns() is None
+    assert len(one.seen) == 2
+
+
+def test_the_proxy_of_the_environment_is_used_and_watched_as_well(server, gateway, monkeypatch):
+    def answer(request, n):
+        if n == 1:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+            request.hang_up()
+        else:
+            request.json({"columns": None})
+
+    one = server(answer)
+    monkeypatch.setenv("http_proxy", one.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert HttpSink(gateway("http://ckan.invalid")).columns() is None
+    assert [request.path for request in one.seen] == [f"http://ckan.invalid{DOORS}/columns"] * 2
+
+
+def test_a_length_that_breaks_off_is_not_taken_for_the_files(server, gateway, tmp_path):
+    def answer(request, n):
+        if n == 1:
+            request.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Disposition: attachment; filename=a\r\n')
+            request.wfile.write(b"Content-Length: 64")
+            request.hang_up()
+        else:
+            request.file(cut=100_000 if n == 2 else None)
+
+    assert fetched(HttpSource(gateway(server(answer))), tmp_path) == DATA
+
+
+def test_a_file_without_a_length_could_end_anywhere(server, gateway, tmp_path):
+    def answer(request, n):
+        request.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Disposition: attachment; filename=a\r\n\r\nabc')
+        request.hang_up()
+
+    with pytest.raises(GatewayAnswer):
+        fetched(HttpSource(gateway(server(answer))), tmp_path)
+
+
 def test_a_minute_without_ckan_is_borne_and_ten_are_not(gateway, clock):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

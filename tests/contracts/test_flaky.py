@@ -27,7 +27,7 @@ pytestmark = IN_CKAN
 FIELDS = fields(k="text", n="numeric")
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=[1, 10, 12, 14])
 def way(request, served):
     """A way to CKAN on which connections are cut; which, the seed decides."""
     made = FlakyWay(served, seed=request.param)
