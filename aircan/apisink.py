@@ -49,6 +49,9 @@ _OF_DATA = {409, 500}
 
 _PAGE = 5_000
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^,"\n]*))([,\n])')
+_MISREAD = re.compile(r"(?<![:\w\\]):\w+(?!:)")
+"""What CKAN from 2.11 on takes for a parameter of its SQL (seen on 2.12.0; SQLAlchemy's rule)."""
+
 _OURS = {kind.value for kind in Type}
 _QUOTED = re.compile(r'"([^"]*)"')
 _VALUE_KEPT = 200
@@ -236,6 +239,7 @@ class ApiSink:
         """Make the table, in place of one with other columns if there is one, and fill it."""
         aliases = self._aliases() if old else []
         if old:
+            self._refuse_names()
             self._delete_table()
         try:
             self._create(old, aliases)
@@ -246,6 +250,13 @@ class ApiSink:
             if old and isinstance(exc, AircanError):
                 raise self._unfinished(exc, rows, 0, "none") from exc
             raise
+
+    def _refuse_names(self) -> None:
+        """Raise ApiRefused for a column that a CKAN may fail to make, before the old table is deleted for it."""
+        for field in self._fields:
+            if _MISREAD.search(field.id):
+                reason = f"CKAN from 2.11 on cannot make the column {field.id}, it misreads the colon"
+                raise ApiRefused(action="datastore_create", http_status="-", reason=reason)
 
     def _undo(self, exc: BaseException, rows: int, old: int, undo: Callable[[], None]) -> None:
         """Take back what was sent. Raises TableUnfinished when that cannot be done."""

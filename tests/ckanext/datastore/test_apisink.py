@@ -170,6 +170,21 @@ def test_other_columns_make_another_table_that_keeps_dictionary_and_aliases(send
     assert found["total"] == 4
 
 
+def test_an_old_table_is_not_deleted_for_one_that_ckan_may_fail_to_make(send, query, resource):
+    send(ROWS)
+    with pytest.raises(ApiRefused) as caught:
+        send([["x"]], [Field("price :eur", "price :eur", Type.TEXT)])
+    assert "price :eur" in caught.value.facts["reason"]
+    assert len(texts(query, resource)) == 4
+
+
+@pytest.mark.parametrize("name", ["a:b", "100%", "50% off", "x(y)", "select", "a.b", "a,b", "ä ö"])
+def test_names_with_signs_are_names(send, query, resource, name):
+    for value in ("v:w %s", "v2"):
+        send([[value]], [Field(name, name, Type.TEXT)])
+        assert [row[2] for row in query(f'SELECT * FROM "{resource}"')] == [value]
+
+
 @pytest.mark.parametrize("sent", [0, 1])
 def test_a_failure_in_the_middle_leaves_the_old_rows_alone(send, query, proxy, resource, sent):
     send(ROWS)
