@@ -6,16 +6,16 @@ By hand: a resource's id, and a link if not the resource's own file is meant. do
 from datetime import datetime, timezone
 
 try:  # Airflow 3
-    from airflow.sdk import BaseHook, Param, dag, get_current_context, task
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk import Connection, Param, dag, task
     from airflow.sdk.log import mask_secret
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
-    from airflow.exceptions import AirflowFailException, AirflowSkipException
-    from airflow.hooks.base import BaseHook
-    from airflow.models.param import Param
-    from airflow.operators.python import get_current_context
+    from airflow.models import Connection, Param
     from airflow.utils.log.secrets_masker import mask_secret
+try:  # from Airflow 3.2 on
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+except ImportError:
+    from airflow.exceptions import AirflowFailException, AirflowSkipException
 
 from aircan import apiload, staged
 
@@ -28,9 +28,8 @@ def aircan_api_load():
     """Load a file into a table of CKAN's DataStore through its API."""
 
     @task(task_id="load")
-    def load():
-        connection = BaseHook.get_connection(apiload.connection_id())
-        run = apiload.ApiRun.of(get_current_context()["dag_run"], connection)
+    def load(dag_run=None):
+        run = apiload.ApiRun.of(dag_run, staged.connection(Connection, apiload.connection_id()))
         mask_secret(run.secrets)
         return staged.step(apiload.load, run, fail=AirflowFailException, skip=AirflowSkipException)
 

@@ -3,15 +3,17 @@
 from datetime import datetime, timezone
 
 try:  # Airflow 3
-    from airflow.sdk import BaseHook, dag, get_current_context, task
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk import Connection, dag, get_current_context, task
     from airflow.sdk.log import mask_secret
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
-    from airflow.exceptions import AirflowFailException, AirflowSkipException
-    from airflow.hooks.base import BaseHook
+    from airflow.models import Connection
     from airflow.operators.python import get_current_context
     from airflow.utils.log.secrets_masker import mask_secret
+try:  # from Airflow 3.2 on
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+except ImportError:
+    from airflow.exceptions import AirflowFailException, AirflowSkipException
 
 from aircan import staged
 from aircan.staged import doctor
@@ -20,8 +22,7 @@ SINCE = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
 def _check(function):
-    connection = BaseHook.get_connection(staged.connection_id())
-    run = staged.Run.of(get_current_context()["dag_run"], connection)
+    run = staged.Run.of(get_current_context()["dag_run"], staged.connection(Connection))
     mask_secret(run.secrets)
     return staged.step(function, run, fail=AirflowFailException, skip=AirflowSkipException)
 

@@ -3,15 +3,17 @@
 from datetime import datetime, timedelta, timezone
 
 try:  # Airflow 3
-    from airflow.sdk import BaseHook, dag, get_current_context, task
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk import DAG, Connection, get_current_context, task
     from airflow.sdk.log import mask_secret
 except ImportError:  # Airflow 2
-    from airflow.decorators import dag, task
-    from airflow.exceptions import AirflowFailException, AirflowSkipException
-    from airflow.hooks.base import BaseHook
+    from airflow.decorators import task
+    from airflow.models import DAG, Connection
     from airflow.operators.python import get_current_context
     from airflow.utils.log.secrets_masker import mask_secret
+try:  # from Airflow 3.2 on
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+except ImportError:
+    from airflow.exceptions import AirflowFailException, AirflowSkipException
 
 from aircan import staged
 
@@ -20,21 +22,16 @@ AGAIN = {"retries": 3, "retry_delay": timedelta(seconds=20), "retry_exponential_
 
 
 def _step(function, *given):
-    connection = BaseHook.get_connection(staged.connection_id())
-    run = staged.Run.of(get_current_context()["dag_run"], connection)
+    run = staged.Run.of(get_current_context()["dag_run"], staged.connection(Connection))
     mask_secret(run.secrets)
     return staged.step(function, run, *given, fail=AirflowFailException, skip=AirflowSkipException)
 
 
-@dag("aircan_load", schedule=None, start_date=SINCE, catchup=False, default_args=AGAIN, tags=["aircan"])
-def aircan_load():
-    """Load a file of CKAN into its DataStore; the order is the run's conf, as CKAN gives it."""
+with DAG("aircan_load", schedule=None, start_date=SINCE, catchup=False, default_args=AGAIN, tags=["aircan"]) as dag:
+    dag.doc_md = "Loads a file of CKAN into its DataStore. The order is the run's conf, as CKAN gives it."
     fetched = task(task_id="fetch")(lambda: _step(staged.fetch))()
     batches = task(task_id="convert")(lambda: _step(staged.convert))()
     loaded = task(task_id="load")(lambda batch: _step(staged.load, batch)).expand(batch=batches)
     published = task(task_id="publish")(lambda: _step(staged.publish))()
     fetched >> batches >> loaded >> published
     task(task_id="report", trigger_rule="all_done")(lambda done: _step(staged.report, done))(published)
-
-
-aircan_load()

@@ -13,10 +13,22 @@ they hand on goes through the store, what they return is small and holds no data
 
 from __future__ import annotations
 
-from aircan.staged.access import Access, connection_id
+from aircan.staged.access import Access, connection, connection_id
 from aircan.staged.finish import report
 from aircan.staged.outside import Ports, Run
 from aircan.staged.steps import step
 from aircan.staged.tasks import convert, fetch, load, publish
 
-__all__ = ["Access", "Ports", "Run", "connection_id", "convert", "fetch", "load", "publish", "report", "step"]
+__all__ = [
+    "Access",
+    "Ports",
+    "Run",
+    "connection",
+    "connection_id",
+    "convert",
+    "fetch",
+    "load",
+    "publish",
+    "report",
+    "step",
+]

@@ -33,6 +33,16 @@ class Connection(Protocol):
         ...
 
 
+def connection(kind: Any, conn_id: str = "") -> Connection:
+    """Return an Airflow Connection, that of `connection_id` if none is named.
+
+    `kind` is Airflow's own class, which Airflow 2 and 3 ask by different names.
+    """
+    read = getattr(kind, "get_connection_from_secrets", None) or kind.get
+    found: Connection = read(conn_id or connection_id())
+    return found
+
+
 @dataclass(frozen=True)
 class Access:
     """What a worker knows that no order says.

@@ -66,6 +66,15 @@ class TestAccess:
         with pytest.raises(OrderRefused):
             Access.of(connection(host="a.org"), {}).check(url)
 
+    def test_airflow_2_and_3_are_asked_for_the_connection_by_their_own_names(self, monkeypatch):
+        of_2 = SimpleNamespace(get_connection_from_secrets=lambda conn_id: f"2 {conn_id}")
+        of_3 = SimpleNamespace(get=lambda conn_id: f"3 {conn_id}")
+        monkeypatch.delenv("AIRCAN_CONNECTION", raising=False)
+        assert [staged.connection(kind) for kind in (of_2, of_3)] == ["2 aircan_ckan", "3 aircan_ckan"]
+        assert staged.connection(of_3, "other") == "3 other"
+        monkeypatch.setenv("AIRCAN_CONNECTION", "mine")
+        assert staged.connection(of_2) == "2 mine"
+
     def test_the_connection_may_have_another_id(self):
         assert staged.connection_id({}) == "aircan_ckan"
         assert staged.connection_id({"AIRCAN_CONNECTION": "other"}) == "other"

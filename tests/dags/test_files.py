@@ -48,7 +48,7 @@ def test_a_file_is_found_by_airflow_and_its_dag_has_its_name(path: Path):
     text = path.read_text().lower()
     assert "dag" in text
     assert "airflow" in text
-    assert f'@dag("{path.stem}"' in text
+    assert re.search(rf'(@dag|with dag)\("{path.stem}"', text)
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
