@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +140,42 @@ def test_a_cancelled_job_takes_its_rows_back(scene, proxy):
         run(order, url, token, key=config.local_key())
     assert row_of(job_id)["status"] == Status.CANCELLED.value
     assert not helpers.call_action("resource_show", {"user": "x"}, id=resource["id"]).get("datastore_active")
+
+
+WORKER = """
+import json, sys
+from types import SimpleNamespace
+from aircan import apiload
+told = json.load(sys.stdin)
+connection = SimpleNamespace(host=told["url"], password=told["token"], port=None, schema=None, extra_dejson={})
+run = apiload.ApiRun.of(SimpleNamespace(conf={"resource_id": told["resource"]}, run_id="r", dag_id="d"), connection)
+apiload.load(run)
+"""
+
+
+def test_a_task_that_is_told_to_end_takes_its_rows_back(scene, proxy, upload):
+    """SIGTERM comes when the first of two requests with rows is done."""
+    url, token, resource = scene
+    large = b"code,amount\n" + b"".join(b"%03d,%s\n" % (n, b"word " * 140_000) for n in range(12))
+    resource = upload(resource["package_id"], large)
+    given = [{"id": "code", "type": "text"}, {"id": "amount", "type": "text"}]
+    helpers.call_action(
+        "datastore_create", resource_id=resource["id"], fields=given, records=[{"code": "old"}], force=True
+    )
+    ended: list[int] = []
+
+    def end(action, number):
+        if action == "insert" and number == 2:
+            worker.terminate()
+            ended.append(number)
+            return 503
+        return None
+
+    proxy.plan = end
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, text=True)
+    worker.communicate(json.dumps({"url": url, "token": token, "resource": resource["id"]}), timeout=120)
+    assert (worker.returncode, len(ended)) == (128 + signal.SIGTERM, 1)
+    assert [r["code"] for r in table(resource)] == ["old"]
 
 
 def test_the_token_goes_to_the_connections_address_alone(scene, proxy):
