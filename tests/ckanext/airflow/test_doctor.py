@@ -7,6 +7,7 @@ import uuid
 import pytest
 from ckan.cli.cli import ckan as ckan_cli
 
+from aircan.staged import doctor as knock
 from ckanext.aircan_connector import checks, factories
 from ckanext.aircan_connector.factories.airflow import doctor
 
@@ -188,3 +189,24 @@ def test_the_command(options, cli):
     result = cli.invoke(ckan_cli, ["aircan", "doctor", "--wait", "0"])
     assert result.exit_code == 1
     assert "BAD  airflow: The factory airflow gave no usable answer: the connection failed." in result.output
+
+
+def test_the_gateway_answers_a_knock_as_the_worker_expects(make_app, options):
+    """`aircan.staged.doctor.reach_ckan` knows the gateway by this answer."""
+    options(url="http://127.0.0.1:1")
+    path = f"/api/aircan/v1/jobs/{knock.NO_JOB}/columns"
+    answer = make_app().get(path, headers={"X-AirCan-Token": "0" * 64}, status=403)
+    assert answer.json["error"]["code"] == "token_refused"
+
+
+def test_ckan_starts_without_asking_airflow(playing):
+    player = playing("3.3.2", "health")
+    checks.log_findings()
+    assert player.asked == []
+
+
+def test_ckan_says_at_its_start_that_there_is_no_key(options, monkeypatch, caplog):
+    options(url="http://127.0.0.1:1", key="")
+    monkeypatch.setattr(checks.log, "disabled", False)  # migrations of CKAN disable every logger
+    checks.log_findings()
+    assert "no key" in caplog.text
