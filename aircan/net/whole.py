@@ -34,13 +34,15 @@ class WholeResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read the status and the headers."""
-        lines: Any = _Lines(self.fp)
-        self.fp = lines
+        own: Any = self.fp
+        lines = _Lines(own)
+        watched: Any = lines
+        self.fp = watched
         try:
             super().begin()
         finally:
-            if self.fp is lines:
-                self.fp = lines.file
+            if self.fp is watched:
+                self.fp = own
         if lines.last not in (b"\r\n", b"\n"):
             self.close()
             raise http.client.RemoteDisconnected("the headers broke off")

@@ -23,7 +23,7 @@ class FlakyWay:
         cut: how often a connection was cut while the request ("up") or its answer ("down") was on its way.
     """
 
-    def __init__(self, url: str, *, seed: int, share: float = 0.4) -> None:
+    def __init__(self, url: str, *, seed: int, share: float = 0.5) -> None:
         parts = urlsplit(url)
         self._server = (str(parts.hostname), int(parts.port or 80))
         self._random, self._share, self._lock = random.Random(seed), share, threading.Lock()
