@@ -23,6 +23,7 @@ from aircan.errors import Blame, JobClosed, RequestRefused, SourceChanged, Sourc
 from aircan.status import ACTIVE, Status
 
 from . import background, jobs, model, tokens, uploads
+from .datastore import connect
 from .datastore.sink import DirectSink
 from .incoming import Incoming
 from .publishing import DONE, FAILED, NAME, NONE, WORKING
@@ -124,7 +125,7 @@ def file(job: Mapping[str, Any], header: str | None, if_range: str | None) -> Se
 
 
 def _sink(job: Mapping[str, Any]) -> Any:
-    return closing(DirectSink(job["id"], job["resource"]))
+    return closing(DirectSink(job["id"], job["resource"], own=connect.shared()))
 
 
 def columns(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,11 @@ not use up the pool that serves people's requests.
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import re
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +38,10 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10
 LOCK_TIMEOUT_MS = 10_000
+SHARED_NAME = "gateway of aircan"
+SHARED_IDLE = 2
+"""Connections that a web worker keeps open between requests; to open one takes longer than to use it."""
+
 MAX_COLUMNS = 1598
 """PostgreSQL's limit of 1600 less `_id` and `_full_text`."""
 
@@ -146,6 +153,49 @@ class Connections:
         if not connection.closed:
             with self._lock:
                 self._idle.append(connection)
+
+
+class Shared(Connections):
+    """Connections for the short requests of a web worker: a few are kept open for the next request.
+
+    One that the server has closed meanwhile is not used. Nobody interrupts or closes them all.
+    """
+
+    def _take(self) -> Any:
+        with self._lock:
+            kept, self._idle = self._idle, []
+        good = [connection for connection in kept if _is_good(connection)]
+        with self._lock:
+            self._idle += good
+        return super()._take()
+
+    def _give_back(self, connection: Any) -> None:
+        super()._give_back(connection)
+        with self._lock:
+            many, self._idle = self._idle[:-SHARED_IDLE], self._idle[-SHARED_IDLE:]
+        for one in many:
+            one.close()
+
+    def close(self) -> None:
+        """Keep them for the next request."""
+
+
+def _is_good(connection: Any) -> bool:
+    """Return whether the server has said nothing on an idle connection: what it would say is that it closes it."""
+    if select.select([connection.fileno()], [], [], 0)[0]:
+        connection.close()
+        return False
+    return True
+
+
+def shared() -> Shared:
+    """Return this process's connections for short requests."""
+    return _shared(os.getpid(), config.datastore_write_url())
+
+
+@functools.lru_cache(maxsize=2)
+def _shared(_pid: int, _url: str) -> Shared:
+    return Shared(SHARED_NAME)
 
 
 @contextmanager

@@ -45,6 +45,7 @@ class DirectSink:
             raise PublishVetoed.
         max_publish_wait_s: how long to try for the lock.
         connections: how many build indexes at once, and fill the full text of rows that were published before it.
+        own: connections to use, if not new ones that are named after the job.
 
     Attributes:
         published: whether the table was swapped in by this object.
@@ -60,6 +61,7 @@ class DirectSink:
         before_publish: Callable[[dict[str, Any]], None] | None = None,
         max_publish_wait_s: float = MAX_PUBLISH_WAIT_S,
         connections: int = 2,
+        own: Connections | None = None,
     ) -> None:
         names.stage(job_id)
         self.job_id, self.resource_id = job_id, resource_id
@@ -69,7 +71,7 @@ class DirectSink:
         self._note: stage.Note | None = None
         self._written: Written | None = None
         self._unfinished = False
-        self._connections = Connections(f"aircan {job_id}")
+        self._connections = own or Connections(f"aircan {job_id}")
         self._is_analyzed = False
         self.published = False
         self.warnings: list[dict[str, Any]] = []
@@ -117,16 +119,17 @@ class DirectSink:
         Raises what `put` and the body raise; StageMissing; StageClosed; TableBusy when somebody else brings the
         same part and is slow.
         """
-        note = self._known()
+        fields: tuple[Field, ...] = ()
         try:
             with self._connections.transaction(lock_timeout_ms=PART_WAIT_MS) as cursor:
-                if self._written:
+                fields = stage.note_of(cursor, self.job_id).fields
+                if stage.written(cursor, self.job_id):
                     return Taken(False, stage.arrived(cursor, self.job_id))
                 stage.enter(cursor, self.job_id)
-                loaded = stage.put(cursor, self.job_id, note.fields, number, rows, body, self._connections.stopped)
+                loaded = stage.put(cursor, self.job_id, fields, number, rows, body, self._connections.stopped)
                 return Taken(loaded, stage.arrived(cursor, self.job_id))
         except ValueRefused as exc:
-            raise stage.located(exc, number, body, note.fields) from exc
+            raise stage.located(exc, number, body, fields) from exc
 
     def close_stage(self, *, closed: bool = True) -> None:
         """Let `take` take no more parts, or take them again.

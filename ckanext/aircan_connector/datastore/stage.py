@@ -225,9 +225,7 @@ def put(
 
 
 def enter(cursor: Any, job_id: str) -> None:
-    """Keep the stage open for parts until the end of the transaction. Raises StageClosed, StageMissing."""
-    if _note(cursor, job_id) is None:
-        raise StageMissing("the stage was dropped")
+    """Keep the stage, which is there, open for parts until the end of the transaction. Raises StageClosed."""
     cursor.execute(
         sql.SQL("SELECT rows FROM {} WHERE number = {} FOR SHARE").format(_parts(job_id), sql.Literal(_BEGUN))
     )

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import threading
-import time
 import uuid
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from aircan.contract import Part, Report, Task, Write, Writing
 from aircan.status import Status
 from ckanext.aircan_connector import config, gateway, incoming, jobs
+from ckanext.aircan_connector.datastore import connect
 from ckanext.aircan_connector.datastore import sink as sink_module
 from ckanext.aircan_connector.datastore.sink import DirectSink
 
@@ -380,13 +380,29 @@ def test_a_part_is_a_sign_of_life(begun, monkeypatch):
     assert row_of(begun.job_id)["last_report"] > before
 
 
-def test_connections_are_given_back(begun, query):
-    for number in range(5):
-        begun.put(Part(number, 5, GOOD.data))
+OURS = (
+    f"SELECT pid FROM pg_stat_activity WHERE application_name = '{connect.SHARED_NAME}' "
+    "AND datname = current_database()"
+)
+
+
+def test_a_few_connections_are_kept_for_the_next_request(begun, query, app):
+    def work(number):
+        assert Worker(app, begun.job_id, begun.token, begun.resource).put(Part(number, 5, GOOD.data)).status == 200
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     begun.put(Part(9, 5, b"x"))
-    end = time.monotonic() + 5
-    while (
-        count := query("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'aircan %%'")[0][0]
-    ) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert count == 0
+    kept = query(OURS)
+    assert 1 <= len(kept) <= connect.SHARED_IDLE
+    begun.put(Part(10, 5, GOOD.data))
+    assert set(query(OURS)) == set(kept)
+
+
+def test_a_connection_that_the_server_has_closed_is_not_used_again(begun, query):
+    begun.put(GOOD)
+    assert query("SELECT pg_terminate_backend(pid), pg_sleep(0.2) FROM pg_stat_activity WHERE pid IN (" + OURS + ")")
+    assert begun.put(Part(1, 5, GOOD.data)).json == {"loaded": True, "rows": 10}
