@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .openapi import published
+try:
+    from .openapi import published
+except TypeError:
+    pytest.skip("with CKAN 2.10's typing_extensions jsonschema is no use", allow_module_level=True)
 
 RUN = "/api/v2/dags/d/dagRuns"
 
