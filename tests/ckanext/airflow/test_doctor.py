@@ -89,7 +89,7 @@ def test_no_worker_is_asked_when_nobody_waits(examined, version):
 def test_a_worker_that_does_not_come(examined):
     queued = Answered(200, body={"state": "queued", "conf": {}})
     stopped = Answered(200, body={"state": "failed", "conf": {}})
-    path = f"/dagRuns/aircan-doctor-{job_id('doctor')}$"
+    path = f"/dagRuns/{job_id('doctor')}$"
     found = examined("3.3.2", wait_s=0.05, faults=[("GET", path, queued), ("PATCH", path, stopped)])
     assert "No worker has finished a run of aircan_doctor within 0 seconds; the run is queued." in bad(found)[0]
 

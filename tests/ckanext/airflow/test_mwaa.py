@@ -12,6 +12,7 @@ from botocore.stub import ANY, Stubber
 
 from aircan.errors import DagMissing, FactoryMisconfigured, FactoryUnreachable, RunRefused, SignInRefused
 from ckanext.aircan_connector import factories
+from ckanext.aircan_connector.factories.airflow.mwaa import MAX_PATH
 from ckanext.aircan_connector.factories.base import Capability, State
 
 from .record import job_id
@@ -91,8 +92,15 @@ def test_tasks_are_asked_for_by_a_path_that_is_short_enough(amazon):
     assert seen.url == ""
 
 
-def test_the_default_dag_fits_into_a_path():
-    assert len(f"/dags/aircan_load/dagRuns/{job_id('good')}") <= 64
+@pytest.mark.parametrize("dag_id", ["aircan_load", "aircan_doctor"])
+def test_our_dags_fit_into_a_path(dag_id):
+    assert len(f"/dags/{dag_id}/dagRuns/{job_id('good')}") <= MAX_PATH
+
+
+def test_a_dag_whose_name_is_too_long_is_told(amazon):
+    amazon("GET", "/version", {"version": "3.0.6", "git_version": None})
+    with pytest.raises(FactoryMisconfigured, match="the name of the DAG makes it longer"):
+        airflow().see(f"aircan_api_load/{job_id('good')}")
 
 
 def test_of_a_failed_run_there_is_no_log(amazon):

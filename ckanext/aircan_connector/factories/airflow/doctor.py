@@ -96,7 +96,7 @@ def _callback(url: str) -> Checked:
 
 def _of_a_worker(api: Api, wait_s: float) -> Iterator[Checked]:
     """Start the doctor's DAG, wait for its end, and tell what each of its tasks found."""
-    run_id, nonce, url = f"aircan-doctor-{uuid.uuid4()}", secrets.token_hex(16), config.airflow_ckan_url()
+    run_id, nonce, url = str(uuid.uuid4()), secrets.token_hex(16), config.airflow_ckan_url()
     conf = {"site_url": url, "nonce": nonce, "proofs": [proof(key, nonce) for key in config.airflow_keys()]}
     api.trigger(DAG_ID, run_id, conf, "CKAN: ckan aircan doctor")
     state = _state_in_the_end(api, run_id, wait_s)

@@ -64,6 +64,11 @@ class MwaaLink:
         open_door: bool = False,
     ) -> Answer:
         """Send a request and return Airflow's answer. See `answers.Link`; what is wanted as text comes as JSON."""
+        if len(path) > MAX_PATH:
+            reason = (
+                f"a path of Amazon's API has at most {MAX_PATH} characters, and the name of the DAG makes it longer"
+            )
+            raise FactoryMisconfigured(path, factory=NAME, reason=reason)
         given: dict[str, Any] = {"Name": self._environment, "Path": path, "Method": method}
         if query:
             given["QueryParameters"] = {name: str(value) for name, value in query.items()}
