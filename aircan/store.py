@@ -157,18 +157,26 @@ class Store:
         with self._translated(), contextlib.suppress(FileNotFoundError):
             self._files.rm(path, recursive=True)
 
-    def sweep(self, older_than_s: float, *, now: datetime | None = None) -> list[str]:
-        """Remove the files of other runs of the DAG in which nothing was written for so long; return their run ids."""
+    def others(self, older_than_s: float, *, now: datetime | None = None) -> list[str]:
+        """Return the ids of other runs of the DAG whose files are here and were not written to for so long."""
         limit = (now or datetime.now(timezone.utc)).timestamp() - older_than_s
         newest: dict[str, float] = {}
         with self._translated():
             for path, facts in self._files.find(self._root, detail=True).items():
                 run_id = str(path)[len(self._root) :].lstrip("/").split("/")[0]
                 newest[run_id] = max(newest.get(run_id, 0.0), self._written(str(path), facts))
-        old = [run_id for run_id, moment in newest.items() if moment < limit and run_id != self._run_id]
+        return sorted(run_id for run_id, moment in newest.items() if moment < limit and run_id != self._run_id)
+
+    def drop_other(self, run_id: str) -> None:
+        """Remove all files of another run of the DAG."""
+        self._remove(f"{self._root}/{self._checked(run_id)}")
+
+    def sweep(self, older_than_s: float, *, now: datetime | None = None) -> list[str]:
+        """Remove the files of the runs that `others` names; return their ids."""
+        old = self.others(older_than_s, now=now)
         for run_id in old:
-            self._remove(f"{self._root}/{run_id}")
-        return sorted(old)
+            self.drop_other(run_id)
+        return old
 
     def _written(self, path: str, facts: Mapping[str, Any]) -> float:
         """Return when a file was written, as seconds since 1970."""

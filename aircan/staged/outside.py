@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aircan.contract import Order
-from aircan.errors import OrderRefused
+from aircan.errors import AircanError, JobStopped, OrderRefused
 from aircan.keys import run_token
 from aircan.net.sources import LinkSource
 from aircan.ports import Sink, Source, Stop, Tell
@@ -15,6 +16,8 @@ from aircan.remote import Gateway, HttpSink, HttpSource, HttpTell
 from aircan.remote.patience import Waiting
 from aircan.staged.access import Access, Connection
 from aircan.store import Store
+
+log = logging.getLogger(__name__)
 
 JOB_TYPE = "LOAD"
 
@@ -29,6 +32,7 @@ class Ports:
         tell: takes the reports.
         beat: takes the signs of life, from another thread; gives up at once where `tell` is patient.
         arrived: returns the rows of all parts in the table, those of other tasks included, as far as it is known.
+        is_over: tells whether CKAN calls another job of it final; False when it cannot be asked.
         close: closes all of them.
     """
 
@@ -37,6 +41,7 @@ class Ports:
     tell: Tell
     beat: Tell
     arrived: Callable[[], int]
+    is_over: Callable[[str], bool]
     close: Callable[[], None]
 
 
@@ -50,6 +55,18 @@ def over_http(order: Order, access: Access, stop: Stop) -> Ports:
     hasty = Gateway(order.site_url, order.job_id, access.keys, waiting=Waiting(patience_s=0, stop=stop))
     link, sink = order.resource.url_type != "upload", HttpSink(gateway)
 
+    def is_over(job_id: str) -> bool:
+        other = Gateway(order.site_url, job_id, access.keys, waiting=Waiting(patience_s=0, stop=stop))
+        try:
+            other.ask("GET", "/publish")
+        except JobStopped:
+            return True
+        except AircanError as exc:
+            log.info("Whether job %s is over cannot be asked: %s", job_id, exc.code, extra={"action": "not_asked"})
+        finally:
+            other.close()
+        return False
+
     def close() -> None:
         gateway.close()
         hasty.close()
@@ -60,6 +77,7 @@ def over_http(order: Order, access: Access, stop: Stop) -> Ports:
         tell=HttpTell(gateway),
         beat=HttpTell(hasty),
         arrived=lambda: sink.arrived,
+        is_over=is_over,
         close=close,
     )
 

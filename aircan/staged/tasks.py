@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,13 @@ DATA = "data"
 KEPT_S = 7 * 24 * 3600.0
 """How long the files of a run that never ended are kept."""
 
+QUIET_S = 3600.0
+"""After this CKAN is asked whether a run whose files are here is over, for at most so many runs at a time."""
+
+MOST_ASKED = 20
+
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 LEAST_PARTS = 16
 """Parts of a batch, about 32 MB of rows: fewer, and starting a task takes longer than its work."""
 
@@ -54,7 +62,7 @@ def fetch(run: Run, source: Source | None = None) -> dict[str, Any]:
     `source`: where the bytes are, for a DAG that makes the file itself; None: the file that the order is about.
     """
     with working(run, "fetch") as desk:
-        _sweep(desk.store)
+        _sweep(desk)
         sweep_workers_own(KEPT_S)
         desk.store.clear("fetch")
         began = time.time()
@@ -66,10 +74,18 @@ def fetch(run: Run, source: Source | None = None) -> dict[str, Any]:
     return {"file": fetched.name, "bytes": fetched.size_bytes}
 
 
-def _sweep(store: Store) -> None:
-    """Sweep the store; trouble with it is for the next one to find who needs it."""
+def _sweep(desk: Desk) -> None:
+    """Sweep the store; trouble with it is for the next one to find who needs it.
+
+    A cancelled run of which no task worked, and one whose worker was killed, leave files that nobody dropped.
+    """
     try:
-        if gone := store.sweep(KEPT_S):
+        gone = desk.store.sweep(KEPT_S)
+        for run_id in filter(_JOB_ID.fullmatch, desk.store.others(QUIET_S)[:MOST_ASKED]):
+            if desk.ports.is_over(run_id):
+                desk.store.drop_other(run_id)
+                gone.append(run_id)
+        if gone:
             log.info("Removed the files of %s runs that never ended", len(gone), extra={"action": "store_swept"})
     except AircanError as exc:
         log.warning("The store could not be swept: %s", exc, extra={"action": "store_not_swept"})

@@ -25,6 +25,7 @@ class MemoryCkan:
     def __init__(self, data=b"", sink=None):
         self.data, self.sink, self.told = data, sink or MemorySink(), Told()
         self.status, self.lock, self.beats, self.open = Status.WAITING, threading.Lock(), 0, 0
+        self.over = set()
 
     def tell(self, report):
         with self.lock:
@@ -41,7 +42,7 @@ class MemoryCkan:
     def connect(self, asked, access, stop):
         self.open += 1
         source = MemorySource(self.data) if isinstance(self.data, bytes) else self.data
-        return Ports(source, self.sink, self.tell, self.beat, self._arrived, self._close)
+        return Ports(source, self.sink, self.tell, self.beat, self._arrived, self.over.__contains__, self._close)
 
     def _arrived(self):
         with self.sink.lock:

@@ -284,6 +284,21 @@ class TestFetch:
             staged.fetch(staged_run(MemoryCkan(DATA), store))
             assert old.exists() is there
 
+    @pytest.mark.parametrize(("minutes", "over", "there"), [(59, True, True), (61, True, False), (61, False, True)])
+    def test_files_of_a_run_that_ckan_calls_over_are_swept_after_an_hour(self, store, minutes, over, there):
+        other = "99999999-9999-4999-8999-999999999999"
+        for run_id in (other, "by-hand"):
+            file = store / "aircan_load" / run_id / "fetch" / "data"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(b"x")
+            then = time.time() - minutes * 60
+            os.utime(file, (then, then))
+        ckan = MemoryCkan(DATA)
+        ckan.over = {other, "by-hand"} if over else set()
+        staged.fetch(staged_run(ckan, store))
+        assert (store / "aircan_load" / other / "fetch" / "data").exists() is there
+        assert (store / "aircan_load" / "by-hand" / "fetch" / "data").exists()
+
     def test_a_store_that_cannot_be_swept_is_no_reason_to_fail(self, store, monkeypatch):
         def lost(self, older_than_s):
             raise StoreUnavailable(url="x", reason="y")

@@ -7,6 +7,7 @@ import functools
 import gzip
 import io
 import json
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -158,3 +159,18 @@ def test_a_cancelled_job_lets_every_task_end_quietly(make, query):
             task()
     assert staged.report(run)["status"] == "STOPPED"
     assert jobs.get(run.run_id)["status"] == "CANCELLED"
+
+
+def test_a_fetch_asks_ckan_whether_others_are_over_and_drops_their_files(make, tmp_path):
+    cancelled, active, unknown = make(DATA), make(DATA), "99999999-9999-4999-8999-999999999999"
+    jobs.cancel(cancelled.run_id, "Cancelled.")
+    then = time.time() - 2 * 3600
+    for run_id in (cancelled.run_id, active.run_id, unknown):
+        file = tmp_path / "store" / "aircan_load" / run_id / "convert" / "part-00000.csv.gz"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x")
+        os.utime(file, (then, then))
+    run = make(DATA)
+    staged.fetch(run)
+    left = {path.name for path in (tmp_path / "store" / "aircan_load").iterdir()}
+    assert left == {active.run_id, unknown, run.run_id}
