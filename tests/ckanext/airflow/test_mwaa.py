@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import boto3
@@ -15,6 +16,7 @@ from ckanext.aircan_connector import factories
 from ckanext.aircan_connector.factories.airflow.mwaa import MAX_PATH
 from ckanext.aircan_connector.factories.base import Capability, State
 
+from .player import published
 from .record import job_id
 
 pytestmark = [
@@ -51,6 +53,9 @@ def amazon(options, monkeypatch):
             kind = "RestApiClientException" if status < 500 else "RestApiServerException"
             stubber.add_client_error("invoke_rest_api", kind, modeled_fields=told, expected_params=wanted)
 
+    sent = []
+    client.meta.events.register("provide-client-params.mwaa.InvokeRestApi", lambda params, **rest: sent.append(params))
+    expect.sent = sent
     expect.stubber = stubber
     expect.client = client
     with stubber:
@@ -68,6 +73,18 @@ def test_airflow_3_gets_a_real_date_and_no_null(amazon, order):
     body = {"dag_run_id": job_id("good"), "logical_date": ANY, "run_after": ANY, "conf": ANY, "note": ANY}
     amazon("POST", "/dags/rec_good/dagRuns", recorded("POST", "/api/v2/dags/rec_good/dagRuns"), Body=body)
     assert airflow().submit(order("good", "rec_good")).factory_id == f"rec_good/{job_id('good')}"
+    _, _, started = amazon.sent
+    assert None not in started["Body"].values()
+    assert datetime.fromisoformat(started["Body"]["logical_date"]).tzinfo is not None
+    assert wrong(started) == []
+
+
+def wrong(sent):
+    """Return what Airflow's own document finds wrong in a request that went through Amazon's API."""
+    if published is None:
+        return []
+    path = "/api/v2" + sent["Path"]
+    return published("v2").wrong_in_request(sent["Method"], path, sent.get("QueryParameters", {}), sent.get("Body"))
 
 
 def test_airflow_2_is_known_by_its_number(amazon, order):
@@ -90,6 +107,7 @@ def test_tasks_are_asked_for_by_a_path_that_is_short_enough(amazon):
     assert seen.state is State.SUCCEEDED
     assert [task.id for task in seen.tasks] == ["first", "second"]
     assert seen.url == ""
+    assert [text for sent in amazon.sent for text in wrong(sent)] == []
 
 
 @pytest.mark.parametrize("dag_id", ["aircan_load", "aircan_doctor"])
@@ -121,6 +139,7 @@ def test_a_run_is_stopped(amazon):
     amazon("GET", run, {**recorded("GET", f"/api/v2{RUN}"), "state": "running"})
     amazon("PATCH", run, recorded("GET", f"/api/v2{RUN}"), Body={"state": "failed", "note": ANY})
     airflow().cancel(f"rec_good/{job_id('good')}")
+    assert [text for sent in amazon.sent for text in wrong(sent)] == []
 
 
 def test_refusals_of_airflow_come_through(amazon, order):
