@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -95,11 +96,12 @@ class Rig:
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         is_3 = self.airflow.generation == 3
-        headers = {"Authorization": self._sign_in() if is_3 else self._basic(), "Content-Type": "application/json"}
+        headers = {"Authorization": self._sign_in() if is_3 else self._basic()}
+        headers |= {} if body is None else {"Content-Type": "application/json"}
         address = f"{self.airflow.url}/api/{'v2' if is_3 else 'v1'}{path}"
         data = None if body is None else json.dumps(body).encode()
         with _open(urllib.request.Request(address, data, headers, method=method)) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
 
     def _basic(self) -> str:
         return "Basic " + base64.b64encode(f"{airflow.USER}:{self.airflow.password}".encode()).decode()
@@ -112,9 +114,15 @@ class Rig:
                 self._token = "Bearer " + json.load(answer)["access_token"]
         return self._token
 
-    def trigger(self, dag_id: str, run_id: str) -> None:
+    def connect(self, connection_id: str, **fields: str) -> None:
+        """Make a Connection in Airflow, in the place of an earlier one."""
+        with contextlib.suppress(urllib.error.HTTPError):
+            self._ask("DELETE", f"/connections/{connection_id}")
+        self._ask("POST", "/connections", {"connection_id": connection_id, "conn_type": "http", **fields})
+
+    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
         """Start a run in Airflow, without CKAN."""
-        body: dict[str, Any] = {"dag_run_id": run_id, "conf": {}}
+        body: dict[str, Any] = {"dag_run_id": run_id, "conf": conf or {}}
         if self.airflow.generation == 3:
             body["logical_date"] = None
         self._ask("POST", f"/dags/{dag_id}/dagRuns", body)
