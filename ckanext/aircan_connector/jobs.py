@@ -182,6 +182,15 @@ def _see(job_id: str, what: Seen, *, move: bool) -> dict[str, Any] | None:
     return job
 
 
+def seen_last(job_id: str, what: Seen) -> None:
+    """Keep what a factory shows of a job that is final already: how the run ended there. Nothing else changes."""
+    moment = model.now()
+    with model.begin() as connection:
+        if job := model.update_job(connection, job_id, {"updated": moment}, sources=list(FINAL)):
+            info = {**job["info"], "factory": what.to_dict(moment.isoformat())}
+            model.update_job(connection, job_id, {"info": info}, sources=list(FINAL))
+
+
 def may_start(job: Mapping[str, Any]) -> bool:
     """Return whether a WAITING job need not wait for a RUNNING one of the same resource and type."""
     with model.begin() as connection:

@@ -188,6 +188,12 @@ def active_jobs(
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
+def ended_jobs(connection: sa.engine.Connection, *, since: datetime, created: datetime) -> list[dict[str, Any]]:
+    """Return jobs at a factory that became final after `since`, of those created after `created`."""
+    statement = sa.select(*JOB.c).where(JOB.c.created >= created, JOB.c.finished >= since, JOB.c.factory_id.isnot(None))
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
 def update_job(
     connection: sa.engine.Connection,
     job_id: str,

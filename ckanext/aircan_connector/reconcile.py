@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 MAX_WAIT_S = 86_400
 """Seconds that a factory may keep an order waiting before the job fails."""
 
+LOOK_BACK_S = 600
+"""Seconds after the end of a job in which its run at the factory is looked at until that has ended, too."""
+
 
 def reconcile() -> dict[str, int]:
     """Look after every job that is due, sweep what killed runs left, and delete jobs past their days.
@@ -43,6 +46,7 @@ def reconcile() -> dict[str, int]:
     for job in due:
         if job["factory"] not in away and not look_after(job):
             away.add(job["factory"])  # its other jobs would only wait for the same answer
+    _look_back(away)
     return {
         "active": len(active),
         "looked_after": len(due),
@@ -50,6 +54,28 @@ def reconcile() -> dict[str, int]:
         "jobs_deleted": _forget(),
         "settings_deleted": settings.sweep(),
     }
+
+
+def _look_back(away: set[str]) -> None:
+    """Look at jobs that ended while their runs at the factory did not: the last task of a run reports, then ends."""
+    moment = model.now()
+    with model.begin() as connection:
+        ended = model.ended_jobs(
+            connection, since=moment - timedelta(seconds=LOOK_BACK_S), created=moment - timedelta(seconds=MAX_WAIT_S)
+        )
+    for job in ended:
+        name = job["factory"]
+        is_open = not (job["info"].get("factory") or {}).get("ended")
+        if name in away or not is_open or factories.look_every_s(name) is None:
+            continue
+        try:
+            seen = factories.get(name).see(job["factory_id"])
+        except FactoryUnavailable as exc:
+            log.warning("Job %s: %s", job["id"], exc, extra={"action": "job_not_asked"})
+            away.add(name)
+            continue
+        if seen.state is not State.GONE:
+            jobs.seen_last(job["id"], seen)
 
 
 def _silence_s(job: Mapping[str, Any]) -> float:
@@ -101,7 +127,7 @@ def look_after(job: Mapping[str, Any]) -> bool:
 
 def _id_that_was_not_kept(factory: Factory, job: Mapping[str, Any]) -> str:
     """Return the factory's id of a run that has reported, though CKAN's worker did not live to keep the id."""
-    found = factory.found(job["id"], job["dag_id"] or "") or ""
+    found = factory.find(job["id"], job["dag_id"] or "") or ""
     if found:
         jobs.handed_over(job["id"], found)
     return found

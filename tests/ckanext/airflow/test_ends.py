@@ -202,6 +202,32 @@ def test_a_report_wins_over_what_is_seen(playing, run):
     assert not [text for text in messages(job) if "too late" in text]
 
 
+def test_run_that_ends_behind_its_report_is_looked_at_until_it_has_ended(playing, run):
+    player = playing("3.3.2", "good")
+    job = run("good")
+    jobs.report(job["id"], Report(Status.DONE, result={"rows": 3}))
+    for _ in range(30):
+        reconcile.reconcile()
+    row = row_of(job["id"])
+    assert (row["status"], row["info"]["factory"]["raw"]) == ("DONE", "success")
+    assert row["info"]["factory"]["ended"]
+    before = len(player.asked)
+    reconcile.reconcile()
+    assert len(player.asked) == before
+
+
+def test_run_that_ended_long_ago_is_not_looked_at(playing, run):
+    player = playing("3.3.2", "good")
+    job = run("good")
+    jobs.report(job["id"], Report(Status.DONE, result={"rows": 3}))
+    with model.begin() as connection:
+        then = model.now() - timedelta(seconds=reconcile.LOOK_BACK_S + 1)
+        connection.execute(model.JOB.update().where(model.JOB.c.id == job["id"]).values(finished=then))
+    before = len(player.asked)
+    reconcile.reconcile()
+    assert len(player.asked) == before
+
+
 def test_page_of_a_proxy_ends_no_run(playing, run):
     player = playing("3.3.2", "good")
     job = run("good")
