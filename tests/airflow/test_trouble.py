@@ -94,6 +94,7 @@ def leaves_nothing(rig: Rig, job_id: str) -> None:
     eventually(lambda: rig.hidden_tables(job_id) == [], "the hidden tables were dropped", SWEEP_S)
 
 
+@pytest.mark.only(3)
 def test_cancelled_while_queued_it_never_starts(rig: Rig, queued: Any):
     cancelled, _, _ = queued
     assert rig.run_state(cancelled) == "failed"
@@ -101,6 +102,7 @@ def test_cancelled_while_queued_it_never_starts(rig: Rig, queued: Any):
     assert rig.hidden_tables(cancelled) == []
 
 
+@pytest.mark.only(3)
 def test_handed_over_twice_it_runs_once(rig: Rig, queued: Any):
     _, twice, answers = queued
     assert answers == [f"aircan_load/{twice}"] * 3
@@ -127,13 +129,14 @@ def test_cancelled_while_types_are_decided(rig: Rig, large: Path):
 
 
 def test_cancelled_while_parts_arrive(rig: Rig, large: Path):
-    job_id = rig.submit(rig.resource(large), params={"part_bytes": 100_000})
+    job_id = rig.submit(rig.resource(large), params={"part_bytes": 400_000})
     rig.when(job_id, works_on("load"))
     assert rig.hidden_tables(job_id) != []
     cancel(rig, job_id)
     leaves_nothing(rig, job_id)
 
 
+@pytest.mark.only(3)
 def test_cancelled_while_the_table_is_published(rig: Rig, mixed: Path, folder: Path):
     resource = rig.resource(mixed)
     assert rig.load(resource)["status"] == "DONE"
@@ -148,7 +151,7 @@ def test_cancelled_while_the_table_is_published(rig: Rig, mixed: Path, folder: P
 
 @pytest.mark.only(3)
 def test_a_killed_worker_is_replaced(rig: Rig, large: Path):
-    job_id = rig.submit(rig.resource(large), params={"part_bytes": 100_000})
+    job_id = rig.submit(rig.resource(large), params={"part_bytes": 400_000})
     rig.when(job_id, works_on("load"))
     (pid, *_) = eventually(lambda: rig.running(job_id), "a task ran")
     os.kill(pid, signal.SIGKILL)
@@ -159,7 +162,7 @@ def test_a_killed_worker_is_replaced(rig: Rig, large: Path):
 
 @pytest.mark.only(3)
 def test_ckan_may_be_away_for_a_minute(rig: Rig, large: Path):
-    job_id = rig.submit(rig.resource(large), params={"part_bytes": 100_000})
+    job_id = rig.submit(rig.resource(large), params={"part_bytes": 400_000})
     rig.when(job_id, works_on("load"))
     rig.web_down()
     try:
@@ -172,7 +175,7 @@ def test_ckan_may_be_away_for_a_minute(rig: Rig, large: Path):
 
 
 def test_airflow_killed_in_the_middle_ends_the_run_when_it_is_back(rig: Rig, large: Path):
-    job_id = rig.submit(rig.resource(large), params={"part_bytes": 100_000})
+    job_id = rig.submit(rig.resource(large), params={"part_bytes": 400_000})
     rig.when(job_id, works_on("load"))
     rig.power_failure()
     rig.start()
