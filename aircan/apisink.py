@@ -296,11 +296,15 @@ class ApiSink:
 
     def _delete_ids(self, order: str, is_meant: Callable[[int], bool]) -> None:
         """Delete the rows from one end of the table, by lists of `_id`, which every CKAN understands."""
+        before: list[int] = []
         while True:
             found = self._search(fields=["_id"], sort=f"_id {order}", limit=_PAGE)
             ids = [int(record["_id"]) for record in (found or {"records": []})["records"]]
             if not (meant := [number for number in ids if is_meant(number)]):
                 return
+            if meant == before:
+                raise ApiRefused(action="datastore_delete", http_status=200, reason="the rows are still there")
+            before = meant
             self._api.call("datastore_delete", resource_id=self._resource, force=True, filters={"_id": meant})
 
     def _insert_all(self, newest: int) -> None:

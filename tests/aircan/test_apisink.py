@@ -14,7 +14,7 @@ import pytest
 from aircan.apisink import ApiSink, rows_of
 from aircan.ckanapi import CkanApi
 from aircan.contract import Field, Part, Publish, Type, Write, Writing
-from aircan.errors import ApiRefused, DatastoreUnavailable, JobStopped, OrderRefused, RowsMissing
+from aircan.errors import ApiRefused, DatastoreUnavailable, JobStopped, OrderRefused, RowsMissing, TableUnfinished
 
 T = [Field("t", "t", Type.TEXT)]
 
@@ -170,6 +170,14 @@ def test_a_run_that_is_stopped_takes_its_rows_back(ckan, tmp_path, has_table):
         sink.publish(rows=4, when=Publish.ROWS)
     assert told == [(2, 4)]
     assert (ckan.fields is not None, sent(ckan)) == (has_table, ["x", "y"] if has_table else [])
+
+
+def test_rows_that_cannot_be_deleted_do_not_keep_it_busy_for_ever(ckan, tmp_path):
+    filled(ckan, tmp_path, "xy").publish(rows=2, when=Publish.ROWS)
+    ckan.datastore_delete = lambda **_: None
+    with pytest.raises(TableUnfinished) as caught:
+        filled(ckan, tmp_path, "abc").publish(rows=3, when=Publish.ROWS)
+    assert (caught.value.facts["there"], sent(ckan)) == (3, list("xyabc"))
 
 
 class _Answer(http.server.BaseHTTPRequestHandler):
