@@ -50,7 +50,7 @@ def _stop(job: Mapping[str, Any], factory_id: str | None) -> None:
     """Stop a job's run; one whose hand-over got no answer is looked for first."""
     try:
         factory = factories.get(job["factory"])
-        factory_id = factory_id or factory.found(job["id"], job["dag_id"] or "")
+        factory_id = factory_id or factory.find(job["id"], job["dag_id"] or "")
         if factory_id:
             factory.cancel(factory_id)
     except FactoryUnavailable as exc:

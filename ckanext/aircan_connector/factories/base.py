@@ -187,15 +187,11 @@ class Factory(ABC):
         """
 
     def find(self, job_id: str, dag_id: str) -> str | None:
-        """Return the factory's id of a job's run, None when there is none; for factories with FIND.
+        """Return the factory's id of a job's run; None when there is none, or for a factory without FIND.
 
         `dag_id` is the job's, "" when it names none. Raises FactoryUnavailable.
         """
-        raise NotImplementedError
-
-    def found(self, job_id: str, dag_id: str) -> str | None:
-        """Return what `find` does where there is one, else None. Raises FactoryUnavailable."""
-        return self.find(job_id, dag_id) if Capability.FIND in self.capabilities else None
+        return None
 
     @abstractmethod
     def see(self, factory_id: str) -> Seen:

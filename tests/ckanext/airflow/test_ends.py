@@ -185,9 +185,8 @@ def test_second_try_of_a_task_is_in_the_log_of_the_run(playing, run):
 def test_deleted_run_has_vanished(playing, run):
     player = playing("3.3.2", "good")
     job = run("good")
-    player.play("vanished")
     gone = Answered(404, body={"detail": "The DagRun was not found"})
-    player.fault("GET", f"/dagRuns/{job_id('good')}$", gone)
+    player.fault("GET", f"/dagRuns/{job_id('good')}$", gone, times=9)
     assert ended(rounds(job)) == ("FAILED", "run_vanished")
 
 
