@@ -57,7 +57,10 @@ def reconcile() -> dict[str, int]:
 
 
 def _look_back(away: set[str]) -> None:
-    """Look at jobs that ended while their runs at the factory did not: the last task of a run reports, then ends."""
+    """Look at jobs that ended while their runs at the factory did not: the last task of a run reports, then ends.
+
+    One that was cancelled and goes on is told once more to stop: the factory was away when it was told.
+    """
     moment = model.now()
     with model.begin() as connection:
         ended = model.ended_jobs(
@@ -69,7 +72,10 @@ def _look_back(away: set[str]) -> None:
         if name in away or not is_open or factories.look_every_s(name) is None:
             continue
         try:
-            seen = factories.get(name).see(job["factory_id"])
+            factory = factories.get(name)
+            seen = factory.see(job["factory_id"])
+            if job["status"] == Status.CANCELLED.value and seen.state in (State.QUEUED, State.WORKING):
+                factory.cancel(job["factory_id"])
         except FactoryUnavailable as exc:
             log.warning("Job %s: %s", job["id"], exc, extra={"action": "job_not_asked"})
             away.add(name)

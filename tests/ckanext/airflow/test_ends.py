@@ -342,6 +342,19 @@ def test_cancel_ends_the_run_at_airflow(playing, run, queue):
     assert ended(job)[0] == "CANCELLED"
 
 
+def test_cancel_that_airflow_did_not_hear_is_told_again(playing, run, queue):
+    player = playing("3.3.2", "cancel")
+    job = run("cancel")
+    reconcile.reconcile()
+    player.fault("PATCH", "/dagRuns/", Answered(503, "text/html", PAGE))
+    jobs.cancel(job["id"], "Cancelled.")
+    queue()
+    for _ in range(10):
+        reconcile.reconcile()
+    assert len(player.paths("PATCH")) == 2
+    assert ended(job)[0] == "CANCELLED"
+
+
 def test_cancel_finds_a_run_whose_answer_was_lost(playing, run, queue):
     player = playing("3.3.2", "cancel")
     player.fault("POST", "/dagRuns$", Answered(cut=True), early=False)
