@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from ckan import plugins as p
 from ckan.tests import factories as ckan_factories
@@ -70,10 +71,6 @@ def order_of(resource, dataset, **options):
 
 def wrong(order):
     """Return what the schema says against an order."""
-    try:
-        import jsonschema
-    except TypeError:
-        pytest.skip("typing-extensions of this CKAN is too old for the library that reads schemas")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(order)]
 
