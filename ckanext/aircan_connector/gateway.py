@@ -175,6 +175,9 @@ def _fields(told: Any) -> list[Field]:
         raise RequestRefused(reason="fields is no list with at least one field")
     try:
         fields = [Field.from_dict(one) for one in told]
+        for field in fields:
+            field.label.encode()  # no text with half a character in it, which the database would refuse much later
+            field.to_dict()
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise RequestRefused(reason="a field is not made as agreed") from exc
     names = [field.id for field in fields]
