@@ -45,12 +45,14 @@ class Airflow:
         generation: 3 or 2.
         dags: the folder of DAG files.
         allow_hosts: hosts of links that its tasks may follow though their addresses are private.
+        connections: further Connections, as (id, JSON); from the environment, where Airflow shows them to nobody.
     """
 
     state: State
     generation: int = 3
     dags: Path = PROJECT / "dags"
     allow_hosts: tuple[str, ...] = ()
+    connections: tuple[tuple[str, str], ...] = ()
 
     @property
     def home(self) -> Path:
@@ -157,6 +159,7 @@ def _common(airflow: Airflow, ckan_url: str) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(airflow.home),
         f"AIRFLOW_CONN_{CONNECTION.upper()}": json.dumps(connection),
+        **{f"AIRFLOW_CONN_{name.upper()}": text for name, text in airflow.connections},
         "AIRCAN_STORE": airflow.store.as_uri(),
         "AIRFLOW__CORE__DAGS_FOLDER": str(airflow.dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(airflow.home / "plugins"),

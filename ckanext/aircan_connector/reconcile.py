@@ -67,9 +67,9 @@ def _look_back(away: set[str]) -> None:
             connection, since=moment - timedelta(seconds=LOOK_BACK_S), created=moment - timedelta(seconds=MAX_WAIT_S)
         )
     for job in ended:
-        name = job["factory"]
-        is_open = not (job["info"].get("factory") or {}).get("ended")
-        if name in away or not is_open or factories.look_every_s(name) is None:
+        name, kept = job["factory"], job["info"].get("factory")
+        is_open = not kept or (kept["raw"] and not kept["ended"])
+        if name in away or not is_open or not _is_time(job):
             continue
         try:
             factory = factories.get(name)
@@ -103,6 +103,11 @@ def is_due(job: Mapping[str, Any]) -> bool:
     if job["status"] == Status.WAITING.value and not job["factory_id"]:
         tried = job["info"].get("hand_over")
         return bool(tried) and (not tried["after"] or datetime.fromisoformat(tried["after"]) <= model.now())
+    return _is_time(job)
+
+
+def _is_time(job: Mapping[str, Any]) -> bool:
+    """Return whether it is time to look at a run of a factory that wants to be looked at often."""
     often_s = factories.look_every_s(job["factory"])
     seen = (job["info"].get("factory") or {}).get("seen")
     return often_s is not None and (not seen or (model.now() - datetime.fromisoformat(seen)).total_seconds() >= often_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import shutil
@@ -56,11 +55,17 @@ class Rig:
     def __init__(self, generation: int) -> None:
         self.state = State(Path(os.environ["STACK_FOLDER"]), shift=TEST_SHIFT)
         self.dags = self.state.folder / "airflow-dags"
-        self.airflow = Airflow(self.state, generation, self.dags, allow_hosts=(HOST,))
+        self.airflow = Airflow(self.state, generation, self.dags, (HOST,), (("aircan_ckan_api", self._connection()),))
         self.site = testing.airflow_site(self.state, venv.NEWEST)
         self.api = Api(os.environ["CKAN_URL"], os.environ["CKAN_API_TOKEN"])
         self.jobs: list[str] = []
         self._token = ""
+
+    def _connection(self) -> str:
+        """Return the Connection of the DAG aircan_api_load, with a token of CKAN and the key."""
+        extra = {"key": self.state.secret("airflow-key")}
+        found = {"conn_type": "http", "host": os.environ["CKAN_URL"], "password": os.environ["CKAN_API_TOKEN"]}
+        return json.dumps({**found, "extra": extra})
 
     # Airflow
 
@@ -113,12 +118,6 @@ class Rig:
             with _open(urllib.request.Request(f"{self.airflow.url}/auth/token", body, headers)) as answer:
                 self._token = "Bearer " + json.load(answer)["access_token"]
         return self._token
-
-    def connect(self, connection_id: str, **fields: str) -> None:
-        """Make a Connection in Airflow, in the place of an earlier one."""
-        with contextlib.suppress(urllib.error.HTTPError):
-            self._ask("DELETE", f"/connections/{connection_id}")
-        self._ask("POST", "/connections", {"connection_id": connection_id, "conn_type": "http", **fields})
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
         """Start a run in Airflow, without CKAN."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,7 @@ DAG = "aircan_api_load"
 
 @pytest.fixture
 def connected(rig: Rig) -> Rig:
-    """Airflow with the connection of this DAG, which also holds the key of CKAN."""
-    extra = json.dumps({"key": rig.airflow.key})
-    rig.connect("aircan_ckan_api", host=os.environ["CKAN_URL"], password=os.environ["CKAN_API_TOKEN"], extra=extra)
+    """Airflow that knows this DAG; its connection, which also holds the key of CKAN, is in the environment."""
     eventually(lambda: rig.knows(DAG), f"Airflow saw the DAG {DAG}")
     return rig
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ def _secrets(rig: Rig) -> dict[str, str]:
     found["the key"] = rig.airflow.key
     found["the password of PostgreSQL"] = rig.state.secret("database")
     found["the password of Airflow"] = rig.airflow.password
+    found["the token of CKAN's API"] = os.environ["CKAN_API_TOKEN"]
     return found
 
 

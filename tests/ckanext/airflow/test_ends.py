@@ -206,11 +206,13 @@ def test_run_that_ends_behind_its_report_is_looked_at_until_it_has_ended(playing
     job = run("good")
     jobs.report(job["id"], Report(Status.DONE, result={"rows": 3}))
     for _ in range(30):
+        look_again(job)
         reconcile.reconcile()
     row = row_of(job["id"])
     assert (row["status"], row["info"]["factory"]["raw"]) == ("DONE", "success")
     assert row["info"]["factory"]["ended"]
     before = len(player.asked)
+    look_again(job)
     reconcile.reconcile()
     assert len(player.asked) == before
 
@@ -350,6 +352,7 @@ def test_cancel_that_airflow_did_not_hear_is_told_again(playing, run, queue):
     jobs.cancel(job["id"], "Cancelled.")
     queue()
     for _ in range(10):
+        look_again(job)
         reconcile.reconcile()
     assert len(player.paths("PATCH")) == 2
     assert ended(job)[0] == "CANCELLED"
