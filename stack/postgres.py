@@ -47,6 +47,7 @@ def up(state: State, *, quick: bool, as_it_comes: bool = False) -> None:
     if processes.is_alive(state.folder, NAME):
         return
     data = _data_folder(state)
+    _forget_foreign_cluster(state, data)
     if not (data / "PG_VERSION").exists():
         _create(state, data)
     processes.stop(state.folder, NAME)
@@ -66,6 +67,13 @@ def up(state: State, *, quick: bool, as_it_comes: bool = False) -> None:
     processes.start(state.folder, NAME, command, user=_system_user(), cwd=data)
     _wait(state)
     _roles(state)
+
+
+def _forget_foreign_cluster(state: State, data: Path) -> None:
+    """Remove the cluster of a state folder that is gone, deleted by hand: its passwords went with it."""
+    if data.exists() and "superuser" not in state.section("secrets"):
+        say(f"removing the cluster in {data}, whose passwords are gone")
+        shutil.rmtree(data)
 
 
 def down(state: State) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import ini, ports
+from stack import ini, ports, postgres
 from stack.site import CORE_PLUGINS, Site
 from stack.state import State
 
@@ -80,3 +80,18 @@ def test_shared_locks_do_not_wait_for_each_other(state: State):
     with state.lock("in-use", shared=True):
         threading.Thread(target=other, daemon=True).start()
         assert done.wait(5)
+
+
+def test_a_cluster_whose_passwords_are_gone_is_removed(state: State, tmp_path: Path):
+    data = tmp_path / "cluster"
+    data.mkdir()
+    postgres._forget_foreign_cluster(state, data)
+    assert not data.exists()
+
+
+def test_our_own_cluster_stays(state: State, tmp_path: Path):
+    data = tmp_path / "cluster"
+    data.mkdir()
+    state.secret("superuser")
+    postgres._forget_foreign_cluster(state, data)
+    assert data.exists()
