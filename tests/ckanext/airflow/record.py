@@ -16,7 +16,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -301,6 +301,19 @@ class Stage:
             caught(lambda: Airflow().submit(order("params", "rec_params")))
 
 
+def play(stage: Stage, version: str, home: Path, scenarios: Iterable[str], file: Path) -> None:
+    """Play scenarios and keep in the file what Airflow answered, beside what the file has of others."""
+    kept = json.loads(file.read_text())["scenarios"] if file.exists() else {}
+    for scenario in scenarios:
+        print(scenario)  # noqa: T201
+        options(stage.url)
+        tape = Tape(stage.url, home)
+        getattr(stage, scenario)(tape)
+        kept[scenario] = tape.distinct()
+        data = {"airflow": version, "recorded": time.strftime("%Y-%m-%d"), "scenarios": kept}
+        file.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("url")
@@ -311,16 +324,8 @@ def main() -> None:
     told = given.parse_args()
     stage = Stage(told.url, told.dags, int(told.version[0]))
     file = HERE / "recordings" / f"airflow-{told.version}.json"
-    kept = json.loads(file.read_text())["scenarios"] if file.exists() else {}
     every = [name for name in NUMBERS if not (name == "renewed" and stage.major == 2)]
-    for scenario in [told.scenario] if told.scenario else every:
-        print(scenario)  # noqa: T201
-        options(told.url)
-        tape = Tape(told.url, told.home)
-        getattr(stage, scenario)(tape)
-        kept[scenario] = tape.distinct()
-        data = {"airflow": told.version, "recorded": time.strftime("%Y-%m-%d"), "scenarios": kept}
-        file.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    play(stage, told.version, told.home, [told.scenario] if told.scenario else every, file)
 
 
 if __name__ == "__main__":

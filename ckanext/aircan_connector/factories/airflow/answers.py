@@ -47,7 +47,8 @@ class Answer:
         """The reason that an error gives, in one line: five shapes in three versions, or the beginning of a page."""
         body = self.json
         if not isinstance(body, dict):
-            return _line(self.text if "html" not in self.kind else "a web page (HTML)")
+            is_page = "html" in self.kind and self.text.lstrip().startswith("<")  # 1.10 calls bare words HTML
+            return _line("a web page (HTML)" if is_page else self.text)
         detail = body.get("detail") or body.get("error") or body.get("message") or body.get("title") or ""
         if isinstance(detail, list):
             detail = "; ".join(_place(item) for item in detail)

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from aircan.errors import DagMissing, FactoryUnreachable, NotTheFactory, RunRefused
+from aircan.errors import DagMissing, FactoryUnreachable, NotTheFactory, RunRefused, SignInRefused
 
 from ..base import Capability, SeenTask
-from .answers import NAME
+from .answers import NAME, Answer
 from .api import Api, Dag, Run, q, when
 
 SEE = "to use its API"
 EXISTS = "already exists"
 """What a second run of the same id is refused with, beside status 400 (1.10.15)."""
+DELETED = "not found in DagModel"
+"""What is said, beside status 400, of a DAG that is not there, nor are its runs; less is said of one it cannot read."""
 
 
 class Experimental(Api):
@@ -34,6 +36,12 @@ class Experimental(Api):
         """Return whether this answers the question for `probe`."""
         return body.get("status") == "OK"
 
+    def check(self, answer: Answer, doing: str) -> None:
+        """Raise what `answers.refused` does. Nobody has rights there: 403 is what a wrong password gets."""
+        if answer.status == 403:
+            raise SignInRefused(factory=NAME, reason=answer.said or f"status {answer.status}")
+        super().check(answer, doing)
+
     def version(self) -> str:
         """Return the generation; there is no way to ask for more."""
         self.one(self.ask("GET", self.probe, SEE))
@@ -45,11 +53,12 @@ class Experimental(Api):
         parts = body if isinstance(body, dict) else {}
         return {name: str(part["status"]) for name, part in parts.items() if isinstance(part, dict)}
 
-    def _runs(self, dag_id: str) -> list[dict[str, Any]]:
+    def _list(self, dag_id: str) -> Answer:
         answer = self.link.ask("GET", f"{self._root}/dags/{q(dag_id)}/dag_runs")
-        if answer.status == 400:
-            raise DagMissing(answer.said, factory=NAME, dag_id=dag_id)
         self.check(answer, SEE)
+        return answer
+
+    def _runs(self, answer: Answer) -> list[dict[str, Any]]:
         found = answer.json
         if not isinstance(found, list):
             self.one(answer)
@@ -57,7 +66,10 @@ class Experimental(Api):
 
     def dag(self, dag_id: str) -> Dag:
         """Ask whether the DAG is there, and whether it is paused; the oldest versions do not say the latter."""
-        self._runs(dag_id)
+        answer = self._list(dag_id)
+        if answer.status == 400:
+            raise DagMissing(answer.said, factory=NAME, dag_id=dag_id)
+        self._runs(answer)
         try:
             told = self.one(self.ask("GET", f"/dags/{q(dag_id)}/paused", SEE))
         except (FactoryUnreachable, NotTheFactory):
@@ -83,8 +95,16 @@ class Experimental(Api):
         return True
 
     def run(self, dag_id: str, run_id: str) -> Run | None:
-        """Look for the run in the list of the DAG's runs. Its order is not shown: the id has to do."""
-        for told in self._runs(dag_id):
+        """Look for the run in the list of the DAG's runs. Its order is not shown: the id has to do.
+
+        There is no list while the DAG's file cannot be read; its runs may be at work for all that.
+        """
+        answer = self._list(dag_id)
+        if answer.status == 400 and DELETED in answer.said:
+            return None
+        if answer.status == 400:
+            raise FactoryUnreachable(factory=NAME, reason=answer.said)
+        for told in self._runs(answer):
             if told.get("run_id") == run_id:
                 path = str(told.get("dag_run_url") or "")
                 return Run(
