@@ -46,6 +46,7 @@ _ORDER = list(STATES)
 def shown(job: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what the page shows of a job's run at its factory; None for a factory that shows nothing.
 
+    Tasks stand in the order in which they began; those that have not begun stand behind.
     {"state", "dag", "queued", "started", "ended", "seen", "url", "error", "left_out", "tasks": [line]}, where a line is
     {"id", "index", "state", "look", "tries", "started", "ended", "parts", "count"}: a mapped task is one line with
     `parts` copies and `count` [(state, copies)], behind which those that are not well have lines of their own.
@@ -54,7 +55,7 @@ def shown(job: Mapping[str, Any]) -> dict[str, Any] | None:
     if not told:
         return None
     tasks = told.get("tasks") or []
-    names = list(dict.fromkeys(task["id"] for task in tasks))
+    names = dict.fromkeys(task["id"] for task in sorted(tasks, key=lambda task: task["started"] or "~"))
     lines = [line for name in names for line in _lines([task for task in tasks if task["id"] == name])]
     return {
         "state": told.get("raw") or "",

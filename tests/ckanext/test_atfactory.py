@@ -150,3 +150,10 @@ def test_the_log_of_the_task_that_failed_is_on_the_page(scene):  # noqa: F811
     for text in ("in the task load[3], try 2: MemoryError", "Try 2 of the task load[3]: failed."):
         assert text in page, text
     assert "MemoryError" not in made.text(made.run, "reader")
+
+
+def test_tasks_stand_in_the_order_in_which_they_began():
+    """Airflow names mapped tasks last."""
+    began = {"fetch": AT[0], "publish": AT[2], "report": "", "load": AT[1]}
+    tasks = tuple(SeenTask(name, "success", 0 if name == "load" else None, 1, at) for name, at in began.items())
+    assert list(lines(seen(tasks=tasks))) == ["fetch", "load", "publish", "report"]
