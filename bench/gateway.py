@@ -26,7 +26,7 @@ MORE_MB = 40
 
 def web_workers() -> list[int]:
     """Return the ids of the processes that serve the site's requests: the children of who listens at its address."""
-    address = urlsplit(os.environ["CKAN_SITE_URL"]).netloc
+    address = urlsplit(os.environ["CKAN_URL"]).netloc
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             is_ours = f"--bind={address}".encode() in (folder / "cmdline").read_bytes().split(b"\0")
@@ -70,7 +70,7 @@ class Job:
 
     def ask(self, method: str, door: str, body: bytes = b"", **headers: str) -> bytes:
         """Send a request to one of the job's doors. Raises for an answer that is an error."""
-        address = f"{os.environ['CKAN_SITE_URL']}/api/aircan/v1/jobs/{self.job['id']}{door}"
+        address = f"{os.environ['CKAN_URL']}/api/aircan/v1/jobs/{self.job['id']}{door}"
         told = {"X-AirCan-Token": self._token, **{name.replace("_", "-"): value for name, value in headers.items()}}
         request = urllib.request.Request(address, body or None, told, method=method)
         with urllib.request.urlopen(request, timeout=300) as answer:
