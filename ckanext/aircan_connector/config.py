@@ -44,6 +44,11 @@ def submit_formats() -> frozenset[str]:
     return frozenset(word.lower() for word in tk.aslist(tk.config[PREFIX + "submit.formats"]))
 
 
+def submit_dags() -> frozenset[str]:
+    """Return the DAGs that editors may name."""
+    return frozenset(tk.aslist(tk.config[PREFIX + "submit.dags"]))
+
+
 def max_size_bytes() -> int:
     """Return the size of the largest file that is loaded."""
     return int(tk.config[PREFIX + "load.max_size_bytes"])

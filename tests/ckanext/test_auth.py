@@ -153,3 +153,25 @@ def test_purged_dataset_leaves_runs_to_sysadmins(scene, people):
     helpers.call_action("dataset_purge", id=dataset)
     ckan_model.Session.remove()
     assert {p for p in EVERYBODY if outcome(people, p, "aircan_job_show", id=job) == "allowed"} == {"sysadmin"}
+
+
+def named(people, who, dag_id):
+    """Submit a run of a DAG as a person; return the job's DAG."""
+    dataset = ckan_factories.Dataset(
+        owner_org=people["organisation"]["id"], resources=[{"url": "http://example.org/a.csv", "format": "CSV"}]
+    )
+    context = {"user": people[who]["name"], "ignore_auth": False}
+    wanted = {"resource": dataset["resources"][0]["id"], "dag_id": dag_id}
+    return tk.get_action("aircan_submit")(context, wanted)["dag_id"]
+
+
+@pytest.mark.ckan_config("ckanext.aircan_connector.submit.dags", "theirs another")
+@pytest.mark.parametrize(("who", "dag_id"), [("editor", "theirs"), ("admin", "another"), ("sysadmin", "anything")])
+def test_a_dag_that_may_be_named(people, who, dag_id):
+    assert named(people, who, dag_id) == dag_id
+
+
+@pytest.mark.parametrize("who", ["editor", "admin"])
+def test_editors_cannot_start_any_dag_of_a_shared_airflow(people, who):
+    with pytest.raises(tk.NotAuthorized, match="anything"):
+        named(people, who, "anything")

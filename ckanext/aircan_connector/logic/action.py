@@ -27,7 +27,8 @@ def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     :type dataset: string
     :param job_type: what to do (optional, default: ``LOAD``)
     :type job_type: string
-    :param dag_id: which DAG, at factories that have several (optional)
+    :param dag_id: which DAG, at factories that have several; editors may name those of the option
+        ``ckanext.aircan_connector.submit.dags`` (optional)
     :type dag_id: string
     :param factory: which factory (optional, default: the site's)
     :type factory: string
@@ -39,6 +40,7 @@ def aircan_submit(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
     """
     resource, dataset = lookup.resource_of(data_dict)
     tk.check_access("aircan_submit", context, {"dataset": dataset.id})
+    lookup.check_dag(context, data_dict.get("dag_id"))
     by_hand = not context.get("aircan_by_hook")
     given = data_dict.get("params") or {}
     job = lookup.with_tables(

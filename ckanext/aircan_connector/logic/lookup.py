@@ -56,6 +56,12 @@ def with_settings(resource: str, job_type: str, given: dict[str, Any]) -> dict[s
     return merged
 
 
+def check_dag(context: Any, dag_id: str | None) -> None:
+    """Raise NotAuthorized when who asks may not name this DAG: it would run as the site, with what the site may do."""
+    if dag_id and not is_sysadmin(context) and dag_id not in config.submit_dags():
+        raise tk.NotAuthorized(tk._("Only sysadmins may name the DAG {id}.").format(id=dag_id))
+
+
 def job(job_id: str) -> dict[str, Any]:
     """Return the row of a job. Raises ObjectNotFound."""
     found = with_tables(jobs.get, job_id=job_id)
