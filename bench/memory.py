@@ -1,12 +1,11 @@
 """Peak memory of a load for files of 100 MB, 1 GB and 5 GB, and the time of a row when there are ten times as many.
 
-    python bench/memory.py [MB ...] [rows=ROWS]        default 100 1000, and rows=1000000 against ten times as many
+    python bench/memory.py [MB ...] [rows=ROWS] [library]      default 100 1000, rows=1000000 (and ten times as many)
 
-`0` as the only size leaves out the first measurement, `rows=0` the second.
-
-Up to 1,000 MB a file is loaded into the DataStore. Larger ones are read, typed and converted into a sink that
-throws the rows away: what is left out is PostgreSQL's own work, in processes of its own. The memory of CKAN before
-the load is part of the peak and printed beside it.
+`0` as the only size leaves out the first measurement, `rows=0` the second. With `library` the files are read, typed
+and converted into a sink that throws the rows away: what is left out is PostgreSQL's own work, in processes of its
+own. Otherwise they are loaded into the DataStore; the memory of CKAN before the load is part of the peak and printed
+beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from typing import Any
 from _common import peak_mb, seconds, write_rows
 from _loads import answer, assert_complete, in_process, kept, ours
 
-INTO_DATASTORE_MB = 1000
 AT_MOST_MB = 250
 AT_MOST = 1.3
 TRIAL_ROWS = 20_000
@@ -82,7 +80,7 @@ def load(path: Path, rows: int, way: str) -> dict[str, Any]:
     return found
 
 
-def memory(sizes_mb: list[int], folder: Path) -> None:
+def memory(sizes_mb: list[int], way: str, folder: Path) -> None:
     """Print the peak of each size."""
     path = folder / "rows.csv"
     write_rows(path, TRIAL_ROWS)
@@ -90,7 +88,6 @@ def memory(sizes_mb: list[int], folder: Path) -> None:
     for size_mb in filter(None, sizes_mb):
         rows = int(size_mb * 1e6 / row_bytes)
         write_rows(path, rows)
-        way = "ours" if size_mb <= INTO_DATASTORE_MB else "library"
         found = load(path, rows, way)
         print(
             f"memory, {path.stat().st_size / 1e6:.0f} MB, {rows} rows,"
@@ -119,7 +116,7 @@ def main(arguments: list[str]) -> None:
     rows = [int(word.removeprefix("rows=")) for word in arguments if word.startswith("rows=")] or [1_000_000]
     sizes_mb = [int(word) for word in arguments if word.isdigit()] or [100, 1000]
     with tempfile.TemporaryDirectory() as folder:
-        memory(sizes_mb, Path(folder))
+        memory(sizes_mb, "library" if "library" in arguments else "ours", Path(folder))
         if rows[0]:
             growth(rows[0], Path(folder))
 
