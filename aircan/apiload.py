@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import posixpath
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from aircan import progress
+from aircan import progress, scratch
 from aircan.apisink import ApiSink
 from aircan.ckanapi import CkanApi
 from aircan.contract import Dataset, Order, Report, Resource
@@ -98,7 +97,7 @@ def load(run: ApiRun) -> dict[str, Any]:
     """
     with (
         until_terminated() as stop,
-        tempfile.TemporaryDirectory(prefix="aircan-") as folder,
+        scratch.folder() as folder,
         _teller(run, stop) as tell,
     ):
         workdir = Path(folder, "run")

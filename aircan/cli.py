@@ -10,13 +10,12 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aircan import __version__, sniffed
+from aircan import __version__, scratch, sniffed
 from aircan.columns.rules import Rules
 from aircan.contract import Order, Reject, Report, Type
 from aircan.engine import Engine
@@ -103,8 +102,8 @@ def _types(pairs: Sequence[str]) -> dict[str, Type]:
 def _sniff(arguments: argparse.Namespace) -> int:
     FileSource(arguments.file).open().close()
     params, found = _params(arguments.param), list[Reject]()
-    with tempfile.TemporaryDirectory(prefix="aircan-") as folder:
-        workdir, rejects = Path(folder), Rejects(10, found.extend)
+    with scratch.folder() as workdir:
+        rejects = Rejects(10, found.extend)
         name, stop = arguments.file.name, never()
         table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=stop, name=name)
         with Engine(workdir, stop=never(), memory_mb=table.memory_mb) as engine:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aircan import recipes
+from aircan import recipes, scratch
 from aircan.contract import Order, Report, Task
 from aircan.errors import AircanError, JobStopped, OrderRefused, Unexpected
 from aircan.ports import Sink, Source, Stop, Tell, never
@@ -42,8 +41,8 @@ def run(
         The final report; None when the run was stopped, which ends quietly and without a report.
     """
     if workdir is None:
-        with tempfile.TemporaryDirectory(prefix="aircan-") as folder:
-            return run(order, source=source, sink=sink, tell=tell, stop=stop, workdir=Path(folder))
+        with scratch.folder() as folder:
+            return run(order, source=source, sink=sink, tell=tell, stop=stop, workdir=folder)
     report, stop = Reporter(tell), stop or never()
     try:
         final = _done(_carry_out(order, source, sink, report, stop, workdir))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 EXT = "ckanext.aircan_connector"
 
 LIBRARY = [
-    ["aircan.status", "aircan.errors", "aircan.keys", "aircan.frictionless"],
+    ["aircan.status", "aircan.errors", "aircan.keys", "aircan.frictionless", "aircan.scratch"],
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
     [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net", "sheets")],

@@ -21,7 +21,7 @@ from aircan.reporting import Reporter
 from aircan.staged import descriptors
 from aircan.staged.descriptors import DATASET, OURS, RESOURCE
 from aircan.staged.outside import Run
-from aircan.staged.work import Desk, sweep_workers_own, working
+from aircan.staged.work import Desk, working
 from aircan.steps.convert import count_rows
 from aircan.steps.fetch import Fetched
 from aircan.steps.load import load as put
@@ -63,7 +63,6 @@ def fetch(run: Run, source: Source | None = None) -> dict[str, Any]:
     """
     with working(run, "fetch") as desk:
         _sweep(desk)
-        sweep_workers_own(KEPT_S)
         desk.store.clear("fetch")
         began = time.time()
         fetched = bring(source or desk.ports.source, desk.report, desk.stop, desk.workdir, desk.options)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import signal
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aircan import scratch
 from aircan.contract import Order, Report
 from aircan.errors import AircanError, JobStopped, Unexpected
 from aircan.ports import Stop, Tell
@@ -24,9 +22,6 @@ from aircan.status import Status
 from aircan.store import Store
 
 log = logging.getLogger(__name__)
-
-FOLDER = "aircan-task-"
-"""How the folder of a task begins; one that is killed leaves its own behind."""
 
 HEARTBEAT_S = 10.0
 """How often a working task gives a sign of life, and learns whether its job was cancelled."""
@@ -64,13 +59,13 @@ def working(run: Run, task: str, error: str = "error.json") -> Iterator[Desk]:
             store.remove(task, error)
             order = run.order()
             with (
-                tempfile.TemporaryDirectory(prefix=FOLDER) as folder,
+                scratch.folder() as folder,
                 contextlib.closing(run.connect(order, run.access, stop)) as ports,
                 living(ports.beat, stop),
                 _asking(ports.beat, over),
             ):
                 reporters.append(Reporter(ports.tell))
-                yield Desk(order, Options.of(order.params), store, ports, reporters[0], stop, Path(folder))
+                yield Desk(order, Options.of(order.params), store, ports, reporters[0], stop, folder)
             return
         except SystemExit:
             if over.is_set():
@@ -124,15 +119,6 @@ def _leave(store: Store, task: str, name: str, wrong: AircanError, piece: str) -
         store.write_json(task, name, {"error": wrong.to_dict(), "task": piece or task})
     except AircanError as exc:
         log.warning("The task %s could not leave its error: %s", task, exc, extra={"action": "error_not_left"})
-
-
-def sweep_workers_own(older_than_s: float) -> None:
-    """Remove the folders that killed tasks have left on this worker, and nobody has touched for so long."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
-        with contextlib.suppress(OSError):
-            if folder.stat().st_mtime < time.time() - older_than_s:
-                shutil.rmtree(folder, ignore_errors=True)
-                log.info("Removed %s, which a killed task had left", folder.name, extra={"action": "folder_swept"})
 
 
 @contextlib.contextmanager

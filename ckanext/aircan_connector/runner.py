@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from aircan import scratch
 from aircan.contract import Order
 from aircan.errors import AircanError, FactoryUnavailable, FactoryUnreachable, TookTooLong
 from aircan.run import run
@@ -68,14 +67,14 @@ def carry_out(order: Order, factory: str = "local") -> None:
     tell = teller(order.job_id, factory)
     sink = Sink(order, tell)
     with watched(order, sink) as watcher:
-        with tempfile.TemporaryDirectory(prefix="aircan-", dir=config.load_folder()) as folder:
+        with scratch.folder(config.load_folder()) as folder:
             final = run(
                 order,
                 source=uploads.source(order.resource),
                 sink=sink,
                 tell=tell,
                 stop=watcher.stopped,
-                workdir=Path(folder),
+                workdir=folder,
             )
         if final and final.status is Status.DONE:
             sink.forget()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from aircan import staged
+from aircan import scratch, staged
 from aircan.contract import Type
 from aircan.errors import (
     DatastoreUnavailable,
@@ -308,15 +308,14 @@ class TestFetch:
 
     def test_what_killed_tasks_have_left_is_swept(self, store, tmp_path, monkeypatch):
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        old, young, foreign = (tmp_path / name for name in ("aircan-task-old", "aircan-task-young", "other"))
-        for folder in (old, young, foreign):
-            folder.mkdir()
-            (folder / "fetched").write_bytes(b"x")
-        week_ago = time.time() - 8 * 24 * 3600
-        for folder in (old, foreign):
-            os.utime(folder, (week_ago, week_ago))
+        left = tmp_path / (scratch.PREFIX + "left")
+        left.mkdir()
+        for name in ("fetched", scratch.LOCK):
+            (left / name).write_bytes(b"x")
+        long_ago = time.time() - 2 * scratch.YOUNG_S
+        os.utime(left, (long_ago, long_ago))
         staged.fetch(staged_run(MemoryCkan(DATA), store))
-        assert {path.name for path in tmp_path.iterdir()} == {"aircan-task-young", "other", "store"}
+        assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
 class TestFailure:

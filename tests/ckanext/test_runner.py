@@ -16,6 +16,7 @@ from ckan.tests import factories as ckan_factories
 from ckan.tests import helpers
 from werkzeug.datastructures import FileStorage
 
+from aircan import scratch
 from aircan.contract import Report
 from aircan.keys import run_token
 from aircan.status import Status
@@ -119,6 +120,29 @@ def test_broken_file_leaves_the_old_rows(loaded, queue):
     assert (job["status"], job["info"]["error"]["code"]) == ("FAILED", "file_is_html")
     assert search(loaded)["total"] == 3
     assert not left_behind(job["id"])
+
+
+def test_a_load_works_in_the_sites_folder_and_removes_what_a_killed_one_left_there(
+    loaded, queue, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(config, "load_folder", lambda: str(tmp_path))
+    left, seen, work = tmp_path / (scratch.PREFIX + "left"), [], runner.run
+    left.mkdir()
+    (left / scratch.LOCK).touch()
+    (left / "fetched").write_bytes(CSV)
+    os.utime(left, (0, 0))
+
+    def look(order, **kwargs):
+        seen.extend(tmp_path.iterdir())
+        return work(order, **kwargs)
+
+    monkeypatch.setattr(runner, "run", look)
+    replace(loaded, CSV)
+    queue()
+    assert newest(loaded)["status"] == "DONE"
+    assert [(path.parent, path.name.startswith(scratch.PREFIX)) for path in seen] == [(tmp_path, True)]
+    assert seen[0] != left
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ragged_rows_are_kept_with_the_run(loaded, queue):
