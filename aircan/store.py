@@ -208,9 +208,19 @@ class Store:
         except (PermissionError, NotADirectoryError) as exc:
             raise StoreMisconfigured(_said(exc), url=self.url, reason="the worker may not use it") from exc
         except Exception as exc:  # file systems of others raise what they like
-            if "credential" in type(exc).__name__.lower():
-                raise StoreMisconfigured(_said(exc), url=self.url, reason="the worker has no credentials") from exc
+            if reason := _refused(exc):
+                raise StoreMisconfigured(_said(exc), url=self.url, reason=reason) from exc
             raise StoreUnavailable(_said(exc), url=self.url, reason=type(exc).__name__) from exc
+
+
+def _refused(exc: Exception) -> str:
+    """Return the reason when a cloud has refused the worker, "" when it is something else.
+
+    gcsfs has no exception of its own for either: 401 is an HttpError with this code, 403 an OSError with this word.
+    """
+    if "credential" in type(exc).__name__.lower() or getattr(exc, "code", None) == 401:
+        return "the worker has no credentials"
+    return "the worker may not use it" if isinstance(exc, OSError) and str(exc).startswith("Forbidden:") else ""
 
 
 _IN_ORDER = {"cache_type": "readahead"}

@@ -55,7 +55,8 @@ def test(version: str) -> Kind:
 
 def library() -> Kind:
     """Return the environment without CKAN: the library's tests, ruff and mypy."""
-    return Kind("venv-library", _pins("library"), ("babel",), extras=("test", "lint", "airflow", "s3", "s3-server"))
+    stores = ("s3", "s3-server", "gcs", "gcs-server")
+    return Kind("venv-library", _pins("library"), ("babel",), extras=("test", "lint", "airflow", *stores))
 
 
 def folder_of(state_folder: Path, kind: Kind) -> Path:

@@ -13,15 +13,20 @@ import urllib.request
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-@contextlib.contextmanager
 def s3_server():
-    """Yield the address of a server that holds nothing."""
+    """Return a context with the address of a server that holds nothing."""
+    return process(["-m", "moto.server", "-H", "127.0.0.1", "-p"], KEYS)
+
+
+@contextlib.contextmanager
+def process(arguments, environment):
+    """Yield the address of a Python program that serves the port that ends its arguments."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, *arguments, str(port)]
     server = subprocess.Popen(
-        command, env={**os.environ, **KEYS}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
     )
     try:
         yield _when_up(server, f"http://127.0.0.1:{port}")
@@ -33,11 +38,11 @@ def s3_server():
 def _when_up(server, address):
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        assert server.poll() is None, "the S3 server ended"
+        assert server.poll() is None, "the server of the store ended"
         with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
             return address
         time.sleep(0.1)
-    raise AssertionError("the S3 server does not answer")
+    raise AssertionError("the server of the store does not answer")
 
 
 def make_bucket(address, name):

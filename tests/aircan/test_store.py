@@ -1,4 +1,4 @@
-"""The store between the tasks: on a folder, and on a real server that speaks S3."""
+"""The store between the tasks: on a folder, and on real servers that speak S3 and Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from aircan.errors import StoreMisconfigured, StoreUnavailable
 from aircan.store import Store
+from tests.aircan import gcs_server
 from tests.aircan.s3_server import KEYS, make_bucket, s3_server
 
 RUN = "11111111-1111-1111-1111-111111111111"
@@ -27,11 +28,21 @@ def s3():
         yield address
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(scope="module")
+def gcs():
+    with gcs_server.gcs_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["folder", "s3", "gs"])
 def place(request, tmp_path, monkeypatch):
     """Return the url and the options of an empty store."""
     if request.param == "folder":
         return str(tmp_path / "store"), {}
+    if request.param == "gs":
+        gcs_server.be_plain(monkeypatch)
+        url = f"gs://{gcs_server.BUCKET}/{tmp_path.name}-{time.monotonic_ns()}"
+        return url, gcs_server.options(request.getfixturevalue("gcs"))
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     url = f"s3://aircan-test/{tmp_path.name}-{time.monotonic_ns()}"
