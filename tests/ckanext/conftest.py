@@ -53,8 +53,13 @@ def _quick_passwords():
 
 @pytest.fixture
 def clean_db(with_plugins, migrate_db_for):
-    """Empty tables, ours included. They are made once: a migration for each test would take most of its time."""
+    """Empty tables, ours and those of the DataStore included.
+
+    Ours are made once: a migration for each test would take most of its time.
+    """
     loaded.empty_tables()
+    if p.plugin_loaded("datastore"):
+        loaded.empty_datastore()
     there = sa.inspect(ckan_model.meta.engine).get_table_names()
     for plugin, table in (("activity", "activity"), ("aircan_connector", settings.SETTING.name)):
         if p.plugin_loaded(plugin) and table not in there:

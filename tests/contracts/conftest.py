@@ -32,7 +32,7 @@ IN_CKAN = [
     pytest.mark.ckan_config("ckan.plugins", "datastore datatables_view aircan_connector"),
     pytest.mark.ckan_config("ckan.views.default_views", ""),
     pytest.mark.ckan_config("ckanext.aircan_connector.submit.on_change", False),
-    pytest.mark.usefixtures("clean_db", "clean_queues", "with_request_context", "no_tables"),
+    pytest.mark.usefixtures("clean_db", "clean_queues", "with_request_context"),
 ]
 """Marks of a module whose tests need CKAN."""
 
@@ -127,12 +127,3 @@ def site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 def resource(site: Site) -> str:
     """Id of a resource without a table."""
     return site.resource()
-
-
-@pytest.fixture
-def no_tables(query: Any) -> None:  # noqa: F811
-    """Begin with no table in the DataStore."""
-    for (name,) in query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^_table'"):
-        query(f'DROP TABLE public."{name}" CASCADE')
-    for (name,) in query("SELECT proname FROM pg_proc WHERE starts_with(proname, '_aircan_')"):
-        query(f'DROP FUNCTION public."{name}" CASCADE')

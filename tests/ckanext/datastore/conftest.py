@@ -16,6 +16,8 @@ from aircan.contract import Field, Part, Publish, Type
 from ckanext.aircan_connector import config
 from ckanext.aircan_connector.datastore.sink import DirectSink
 
+from .. import loaded
+
 
 @pytest.fixture
 def database(with_plugins: Any) -> Iterator[Any]:
@@ -57,17 +59,9 @@ def clean_db(with_plugins: Any, reset_db: Any, pytestconfig: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty(clean_db: Any, query: Any) -> None:
+def _empty(clean_db: Any) -> None:
     """Every test starts with no table in the DataStore."""
-    for name, kind in query(
-        "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') "
-        "AND relname NOT IN ('_table_metadata', '_table_stats')"
-    ):
-        query(f'DROP {"TABLE" if kind == "r" else "VIEW"} IF EXISTS public."{name}" CASCADE')
-    for (name,) in query("SELECT proname FROM pg_proc WHERE starts_with(proname, '_aircan_')"):
-        query(f'DROP FUNCTION public."{name}"')
-    if query("SELECT to_regclass('_table_stats')")[0][0]:
-        query("DELETE FROM _table_stats")
+    loaded.empty_datastore()
 
 
 @pytest.fixture
