@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,5 +146,10 @@ def refine(question: Question, value: str | None) -> str:
 
 
 def _full(pattern: str, value: str) -> bool:
-    python = re.sub(r"\\x\{([0-9a-f]+)\}", lambda m: chr(int(m.group(1), 16)), pattern)
-    return re.fullmatch(python, value, re.ASCII) is not None
+    return _python(pattern).fullmatch(value) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _python(pattern: str) -> re.Pattern[str]:
+    """Return DuckDB's regular expression as Python's."""
+    return re.compile(re.sub(r"\\x\{([0-9a-f]+)\}", lambda m: chr(int(m.group(1), 16)), pattern), re.ASCII)

@@ -78,7 +78,7 @@ def find(head: bytes, *, whole: bool, delimiter: str = "", frame: Frame = _WHERE
     """
     if not head.strip(b" \t\r\n,;|\0"):
         raise FileEmpty
-    tried = (delimiter,) if delimiter else DELIMITERS
+    tried = (delimiter,) if delimiter else _to_try(head)
     tries = [_try(_Head(head, d, whole, line), frame) for d in tried]
     found = [dialect for dialect in tries if dialect]
     best = max(found, key=_score, default=None)
@@ -90,6 +90,13 @@ def find(head: bytes, *, whole: bool, delimiter: str = "", frame: Frame = _WHERE
     if not any(label.strip() for label in best.labels):
         raise HeaderMissing(line=best.header_line)
     return best
+
+
+def _to_try(head: bytes) -> Sequence[str]:
+    """Return the usual delimiters; of those that `head` has not only one, for each of them would find the same."""
+    absent = [d for d in DELIMITERS if d.encode() not in head]
+    one = "," if "," in absent else next(iter(absent), "")
+    return [d for d in DELIMITERS if d == one or d not in absent]
 
 
 def _score(dialect: Dialect) -> tuple[bool, float, int, bool]:

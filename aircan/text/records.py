@@ -54,11 +54,15 @@ class Block:
 
 @dataclass
 class Scanned:
-    """What a scan found: rows that are in the copy, blank records, the longest stretch, and an index."""
+    """What a scan found: rows that are in the copy, blank records, the longest stretch, and an index.
+
+    `one_line`: whether no row has a line end within quotes.
+    """
 
     rows: int = 0
     blank: int = 0
     longest_bytes: int = 0
+    one_line: bool = True
     blocks: list[Block] = field(default_factory=list)
 
 
@@ -245,7 +249,9 @@ class Scanner:
             even = block if last else _even_cut(block)
             rows = self._plain(even)
             if rows is not None:
-                self._enter(len(even), rows, lines(even))
+                line_count = lines(even)
+                self._found.one_line &= line_count <= rows
+                self._enter(len(even), rows, line_count)
                 out.write(_normal_lines(even))
                 block = block[len(even) :]
                 continue
@@ -276,6 +282,7 @@ class Scanner:
             used = record.end
             if not record.code:
                 rows += 1
+                self._found.one_line &= b"\n" not in record.raw and b"\r" not in record.raw
                 out.write(self._grammar.normal(record.raw))
             elif record.code == "blank":
                 self._found.blank += 1
@@ -321,12 +328,14 @@ class Scanner:
             wanted.setdefault(bisect_right(starts, row) - 1, set()).add(row)
         with open(self._path, "rb") as text:
             for index, numbers in wanted.items():
-                block = self._found.blocks[index]
+                block, last = self._found.blocks[index], max(numbers)
                 text.seek(block.offset)
                 sound = (r for r in self.judged(text.read(block.length), block.line, last=True) if not r.code)
                 for row, record in enumerate(sound, block.row):
                     if row in numbers:
                         places[row] = Place(record.line, _text(record.raw))
+                    if row >= last:
+                        break
         return places
 
 

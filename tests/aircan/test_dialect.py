@@ -8,6 +8,7 @@ from aircan.errors import FileEmpty, NotTabular, OrderRefused
 from aircan.ports import never
 from aircan.steps.sniff import sniff
 from aircan.table import Rejects
+from aircan.text import dialect
 from aircan.text.header import joined, two_rows
 from tests.aircan.rig import load, loaded
 
@@ -218,3 +219,29 @@ def test_blanks_around_quotes_far_below_the_head_are_rejected_by_line():
     _, sink, told = load(data)
     assert [(reject["line"], reject["code"]) for reject in told.merged("rejects")] == [(2002, "cells")]
     assert len(sink.rows) == 2000
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"a\n1\n2\n",
+        b"a,b\n1,2\n",
+        b"a;b\n1;2,5\n",
+        b"a\tb|c\n1\t2|3\n",
+        b"some prose; it has, here and there\nmarks, of all; kinds\nand more\n",
+        b"no marks at all\nin these lines\n",
+        b'a,"b;c"\n1,"2|3"\n',
+        b'"open\n1\n',
+        b"\n\na;b;c\n1;2;3\n",
+    ],
+)
+def test_delimiters_that_do_not_occur_are_tried_once_and_change_nothing(head, monkeypatch):
+    def found():
+        try:
+            return dialect.find(head, whole=True)
+        except NotTabular as exc:
+            return exc.facts
+
+    few = found()
+    monkeypatch.setattr(dialect, "_to_try", lambda _head: dialect.DELIMITERS)
+    assert few == found()
