@@ -239,18 +239,16 @@ def test_a_server_that_drips_is_given_up_after_the_total_time(server, tmp_path):
             request.wfile.write(b"x")
             time.sleep(0.05)
 
-    began = time.monotonic()
-    with pytest.raises(LinkTimedOut):
+    with pytest.raises(LinkTimedOut) as caught:
         fetched(link(server(answer).url, total_timeout_s=0.3), tmp_path)
-    assert time.monotonic() - began < 3
+    assert caught.value.facts["timeout_s"] == 0.3
 
 
 def test_nobody_at_the_port(tmp_path):
-    with socket.socket() as one:
+    with socket.socket() as one:  # it is kept, so that nobody else begins to listen there
         one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    with pytest.raises(LinkFailed):
-        fetched(link(f"http://127.0.0.1:{port}/"), tmp_path)
+        with pytest.raises(LinkFailed):
+            fetched(link(f"http://127.0.0.1:{one.getsockname()[1]}/"), tmp_path)
 
 
 def test_name_that_does_not_exist(tmp_path):

@@ -330,7 +330,7 @@ def test_retry_after_is_respected_within_bounds(server, gateway, clock, header, 
 
 
 def test_retry_after_may_be_a_date():
-    assert 28 <= asked(formatdate(time.time() + 30, usegmt=True)) <= 30
+    assert 900 <= asked(formatdate(time.time() + 1000, usegmt=True)) <= 1000
     assert asked(formatdate(0, usegmt=True)) == 0.0
     assert asked(None) is None
 

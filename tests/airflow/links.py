@@ -6,6 +6,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from .rig import PATIENCE_S
+
 CSV = "id,word\n" + "".join(f"{n},word {n}\n" for n in range(500))
 
 
@@ -52,7 +54,7 @@ class Links:
                 if kind == "held":
                     self.wfile.flush()
                     links.asked.set()
-                    links.released.wait(120)
+                    links.released.wait(PATIENCE_S)
                 self.wfile.write(b"" if is_cut else body[100:])
 
             def log_message(self, *_: Any) -> None:

@@ -23,7 +23,7 @@ from stack.state import PROJECT, State
 
 FINAL = ("DONE", "FAILED", "CANCELLED")
 POLL_S = 0.1
-PATIENCE_S = 120
+PATIENCE_S = 300
 """How long anything may take that is waited for; what is usual is a tenth of it."""
 
 RETRY_DELAY = "timedelta(seconds=20)"

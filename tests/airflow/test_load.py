@@ -40,7 +40,7 @@ def test_a_private_upload_becomes_the_table_that_ckan_itself_makes(rig: Rig, out
 
 def test_what_airflow_shows_of_a_run_is_kept_with_it(rig: Rig, outside: Any):
     job, _ = outside
-    eventually(lambda: rig.job(job["id"])["info"]["factory"]["raw"] == "success", "CKAN saw the run's end", 60)
+    eventually(lambda: rig.job(job["id"])["info"]["factory"]["raw"] == "success", "CKAN saw the run's end")
     seen = rig.job(job["id"])["info"]["factory"]
     assert seen["queued"] <= seen["started"] <= seen["ended"]
     assert seen["url"].startswith(rig.airflow.url)
@@ -50,7 +50,7 @@ def test_what_airflow_shows_of_a_run_is_kept_with_it(rig: Rig, outside: Any):
 
 def test_the_store_is_empty_after_a_run(rig: Rig, outside: Any):
     job, _ = outside
-    eventually(lambda: not rig.stored(job["id"]), "the store was flushed", 30)
+    eventually(lambda: not rig.stored(job["id"]), "the store was flushed")
     assert rig.hidden_tables(job["id"]) == []
 
 

@@ -14,17 +14,17 @@ import pytest
 
 from stack import processes
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 DEAF = [
     sys.executable,
     "-c",
-    "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)",
 ]
 PARENT = [
     sys.executable,
     "-c",
-    "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-    "print(c.pid, flush=True); time.sleep(60)",
+    "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print(c.pid, flush=True); time.sleep(600)",
 ]
 
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path):
         processes.stop(tmp_path, name, how=signal.SIGKILL)
 
 
-def wait_for(condition, seconds: float = 10):
+def wait_for(condition, seconds: float = 60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
@@ -114,8 +114,8 @@ def test_a_damaged_record_counts_as_no_process(folder: Path):
 AWAY = [
     sys.executable,
     "-c",
-    "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
-    " start_new_session=True, env={}); print(c.pid, flush=True); time.sleep(60)",
+    "import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+    " start_new_session=True, env={}); print(c.pid, flush=True); time.sleep(600)",
 ]
 
 
