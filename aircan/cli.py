@@ -107,6 +107,8 @@ def _sniff(arguments: argparse.Namespace) -> int:
         name, stop = arguments.file.name, never()
         table = sniff(arguments.file, params=params, workdir=workdir, rejects=rejects, stop=stop, name=name)
         with Engine(workdir, stop=never(), memory_mb=table.memory_mb) as engine:
+            if not table.one_line:
+                engine.prove(table.relation, table.rows)
             columns = infer(table, engine, types=_types(arguments.type), rules=Rules.of(params))
             refuse(table, columns.columns, engine, rejects)
         rejects.flush()

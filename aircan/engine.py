@@ -17,6 +17,9 @@ from aircan.text import normal
 WATCH_S = 0.2
 """How often a long query looks whether to stop."""
 
+MOST_MB = 2048
+"""Most memory for a file that cannot be read in parallel, whose records are long."""
+
 
 class Engine:
     """One DuckDB connection in memory; temporary files go to `workdir`. Never reaches the network.
@@ -29,7 +32,7 @@ class Engine:
     """
 
     def __init__(self, workdir: Path, *, stop: Stop, memory_mb: int = 96, threads: int = 2) -> None:
-        self._stop = stop
+        self._stop, self._threads, self._memory_mb, self._parallel = stop, threads, memory_mb, True
         self._connection = duckdb.connect(
             config={
                 "memory_limit": f"{memory_mb}MB",
@@ -45,31 +48,62 @@ class Engine:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query and return all its rows. Raises JobStopped when stopped."""
         with self._watched():
-            return self._execute(sql).fetchall()
+            return self._fetch(sql)
 
     def row(self, sql: str) -> tuple[Any, ...]:
         """Run a query and return its only row."""
         return self.rows(sql)[0]
 
+    def prove(self, relation: str, rows: int) -> None:
+        """Read a relation whose cells may hold line ends to its end, once, before anything is made of it.
+
+        DuckDB's parallel reader may begin inside a text that looks like rows. It notices, but only in the end, when
+        what it has read is long in use. What it takes once it takes always; what it refuses is read by one thread.
+        """
+        if normal.PARALLEL in relation and self.row(f"SELECT count(*) FROM {relation}") != (rows,):  # noqa: S608
+            self._parallel = False
+
     def batches(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         """Run a query and yield its rows in lists of at most `size`."""
         with self._watched():
-            cursor = self._connection.execute(sql)
+            cursor = self._connection.execute(sql if self._parallel else sql.replace(normal.PARALLEL, normal.SERIAL))
             while batch := cursor.fetchmany(size):
                 yield batch
 
     def run(self, sql: str) -> None:
         """Run a statement. Raises JobStopped when stopped."""
         with self._watched():
-            self._execute(sql)
+            self._fetch(sql)
 
-    def _execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+    def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return all rows of a query; what the parallel reader refuses is read by one thread, from then on."""
+        if self._parallel or normal.PARALLEL not in sql:
+            try:
+                return self._rows(sql)
+            except (duckdb.NotImplementedException, duckdb.InvalidInputException):
+                if normal.PARALLEL not in sql:
+                    raise
+            self._parallel = False
+        return self._rows(sql.replace(normal.PARALLEL, normal.SERIAL))
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query. A serial read has one thread: with several, COPY held the whole file to keep the order.
+
+        It holds 2048 rows however long they are, and gets the memory for them that it asks for.
+        """
+        if normal.SERIAL not in sql:
+            return self._connection.execute(sql).fetchall()
+        self._connection.execute("SET threads = 1")
         try:
-            return self._connection.execute(sql)
-        except duckdb.NotImplementedException:
-            if normal.PARALLEL not in sql:
+            return self._connection.execute(sql).fetchall()
+        except duckdb.OutOfMemoryException:
+            if self._memory_mb >= MOST_MB:
                 raise
-            return self._connection.execute(sql.replace(normal.PARALLEL, normal.SERIAL))
+        finally:
+            self._connection.execute(f"SET threads = {self._threads}")
+        self._memory_mb = min(MOST_MB, 4 * self._memory_mb)
+        self._connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
+        return self._rows(sql)
 
     def interrupt(self) -> None:
         """End the statement that runs now, from another thread."""

@@ -44,6 +44,7 @@ class Table:
         rows: rows of `relation`.
         rejected: records that are not in it, all told already.
         locate: from row numbers to places in the file.
+        one_line: whether no cell holds a line end, as far as the format knows; others have to be proved, see `engine`.
         decimal_comma: whether a comma may be a decimal mark (it is not the delimiter).
         copy: the file that `relation` reads, if it is the normal form with commas, see `text.normal`; else None.
         nested: numbers of the columns (from 0) all of whose values are JSON objects or arrays.
@@ -59,6 +60,7 @@ class Table:
     rows: int
     rejected: int
     locate: Locate
+    one_line: bool = False
     decimal_comma: bool = False
     copy: Path | None = None
     nested: frozenset[int] = frozenset()
@@ -86,6 +88,11 @@ class Rejects:
     def wanted(self) -> bool:
         """Whether the next reject would still be passed on."""
         return self.count < self._most
+
+    @property
+    def room(self) -> int:
+        """How many more would still be passed on."""
+        return max(0, self._most - self.count)
 
     def add(self, reject: Reject) -> None:
         """Count a reject and pass it on if it is among the first."""

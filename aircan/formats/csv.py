@@ -136,6 +136,7 @@ def _table(found: _Found, scanner: Scanner, scanned: Scanned, rows_path: Path, r
         rows=scanned.rows,
         rejected=rejected,
         locate=_Places(scanner),
+        one_line=scanned.one_line,
         decimal_comma=dialect.delimiter != ",",
         memory_mb=normal.memory_mb(columns, scanned.longest_bytes),
         facts={**found.facts(), "blank_records": scanned.blank},

@@ -268,6 +268,7 @@ def _table(found: Found, encoding: encodings.Encoding, writer: Writer, seen: _Se
         rows=writer.rows,
         rejected=rejected,
         locate=writer.locate(text),
+        one_line=writer.one_line,
         nested=writer.nested,
         memory_mb=normal.memory_mb(max(width, 2), writer.longest_bytes),
         facts={**facts, "records": found.path, "layout": seen.layout, **({"crs": found.crs} if found.crs else {})},

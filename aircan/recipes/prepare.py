@@ -105,8 +105,8 @@ def bring(source: Source, report: Reporter, stop: Stop, workdir: Path, options: 
             stop=stop,
             progress=lambda size, of: report.progress(size / of if of else None, bytes=size, total_bytes=of),
         )
+        report.count(bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
         line(f"Fetched {fetched.name or 'the file'}, {fetched.size_bytes} bytes.")
-    report.progress_now(bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
     return fetched
 
 
@@ -141,6 +141,8 @@ def prepared(
     memory_mb = max(options.memory_mb, table.memory_mb)
     threads = 1 if table.one_thread or len(table.labels) > WIDE_COLUMNS else options.threads
     with Engine(workdir, stop=stop, memory_mb=memory_mb, threads=threads) as engine:
+        if not table.one_line:
+            engine.prove(table.relation, table.rows)
         columns = _infer(table, engine, order, live(), report, rejects, options)
         ready = Ready(fetched, table, columns, rejects.count, options, engine)
         _judge(ready.rows, rejects, options)

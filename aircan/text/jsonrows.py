@@ -196,7 +196,7 @@ class Writer:
         self._places = array("Q")
         self._held: list[tuple[bytes, int]] = []
         self._width = max(len(self.columns), 2)  # of one column, a NULL would be a blank line, which is no row
-        self._held_bytes = 0
+        self._held_bytes, self.one_line = 0, True
         self._stretches: list[tuple[int, int]] = []
         self._like: re.Pattern[bytes] | None = None
         self._like_keys: tuple[str, ...] = ()
@@ -258,6 +258,7 @@ class Writer:
 
     def _put(self, value: Value, line: bytes) -> None:
         self.longest_bytes = max(self.longest_bytes, len(line) + 1)
+        self.one_line &= b"\n" not in line and b"\r" not in line
         self._held.append((line, self._width))
         self._held_bytes += len(line) + 1
         self.rows += 1
