@@ -142,6 +142,10 @@ class Old:
 
 def read(cursor: Any, resource_id: str) -> dict[str, Any] | None:
     """Return what there is under the resource's name as plain data, for comparing; None when nothing is."""
+    name = sql.Identifier("public", resource_id).as_string(cursor)
+    cursor.execute("SELECT to_regclass(%s) IS NULL", (name,))
+    if cursor.fetchone()[0]:  # most tables are new; to plan the whole question takes longer than all else here
+        return None
     cursor.execute(sql.SQL(_READ).format(table=sql.Literal(resource_id)))
     row = cursor.fetchone()
     return dict(row[0]) if row else None

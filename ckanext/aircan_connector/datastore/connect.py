@@ -51,6 +51,7 @@ _PRELUDE = sql.SQL(
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '60s'; "
     "SET LOCAL lock_timeout = {}"
 )
+_WITHOUT_WAITING = sql.SQL("; SET LOCAL synchronous_commit = off")
 
 # COPY _aircan_..., line 7, column b: "x"    or    COPY _aircan_..., line 7: "1,2,x"
 # The words are translated by PostgreSQL, their order is not.
@@ -78,15 +79,18 @@ class Connections:
         self.stopped = threading.Event()
 
     @contextmanager
-    def transaction(self, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> Iterator[Any]:
+    def transaction(self, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS, lasting: bool = True) -> Iterator[Any]:
         """Yield a cursor; commit at the end, roll back on any exception.
 
+        Where it is not `lasting`, the commit does not wait for the disk: a crash of the server within the next second
+        undoes it. That is for work on a stage: the next commit that waits takes all before it along.
         Raises the leaves of LoadFailed that `translate` names, and JobStopped after `interrupt`.
         """
         connection = self._take()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(_PRELUDE.format(sql.Literal(lock_timeout_ms)))
+                prelude = _PRELUDE.format(sql.Literal(lock_timeout_ms))
+                cursor.execute(prelude if lasting else prelude + _WITHOUT_WAITING)
                 if size_mb := config.work_memory_mb():
                     cursor.execute("SET LOCAL maintenance_work_mem = %s", (f"{size_mb}MB",))
                 yield cursor

@@ -40,7 +40,7 @@ def finish(cursor: Any, job_id: str) -> None:
             "ALTER TABLE {table} ADD CONSTRAINT {key} PRIMARY KEY (_id); "
             "CREATE SEQUENCE {sequence} AS integer OWNED BY {table}._id; "
             "ALTER TABLE {table} ALTER COLUMN _id SET DEFAULT nextval({text}::regclass); "
-            "SELECT setval({text}::regclass, coalesce(max(_id), 1), count(*) > 0) FROM {table}"
+            "SELECT setval({text}::regclass, coalesce(max(_id), 1), max(_id) IS NOT NULL) FROM {table}"
         ).format(
             table=target,
             key=sql.Identifier(names.temporary(job_id, "pkey")),
@@ -71,7 +71,7 @@ def index(
     todo = [name for name in named if name not in there]
 
     def build(name: str) -> dict[str, Any] | None:
-        with connections.transaction() as cursor:
+        with connections.transaction(lasting=False) as cursor:
             return indexes.build(cursor, table, named[name], name)
 
     failed = {name: warning for name, warning in zip(todo, crew.each(todo, build, at_once), strict=True) if warning}
@@ -152,17 +152,14 @@ def _let_reader_read(cursor: Any, table: str) -> None:
 
 def _comment(cursor: Any, table: str, fields: Sequence[Field], old: dict[str | None, str]) -> None:
     target = sql.Identifier("public", table)
-    for column in ["_id", "_full_text"]:
-        if column in old:
-            _comment_on_column(cursor, target, column, old[column])
-    for field in fields:
-        text = old[field.id] if field.id in old else label_comment(field)
-        _comment_on_column(cursor, target, field.id, text)
-    cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(target, sql.Literal(old.get(None))))
-
-
-def _comment_on_column(cursor: Any, target: sql.Composable, column: str, text: str | None) -> None:
-    cursor.execute(sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(target, sql.Identifier(column), sql.Literal(text)))
+    texts = {column: old[column] for column in ("_id", "_full_text") if column in old}
+    said = {**texts, **{f.id: old[f.id] if f.id in old else label_comment(f) for f in fields}}
+    comments = [
+        sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(target, sql.Identifier(column), sql.Literal(text))
+        for column, text in said.items()
+    ]
+    comments.append(sql.SQL("COMMENT ON TABLE {} IS {}").format(target, sql.Literal(old.get(None))))
+    cursor.execute(sql.SQL("; ").join(comments))
 
 
 def label_comment(field: Field) -> str | None:

@@ -48,6 +48,15 @@ class Swapped:
     warnings: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """The old table as it was, and all that happens under the lock, to be sent at once."""
+
+    old: catalogue.Old | None
+    moves: sql.Composable
+    warnings: tuple[dict[str, Any], ...]
+
+
 class _ChangedMeanwhileError(Exception):
     """The old table is not what the plan was made for."""
 
@@ -76,19 +85,16 @@ def swap(
     """
     started = time.monotonic()
     tries = 0
-    plan: tuple[catalogue.Old | None, dress.Dressed] | None = None
+    plan: _Plan | None = None
     while True:
         tries += 1
         try:
             if plan is None:
-                plan = _plan(connections, job_id, resource_id, fields)
-            old, dressed = plan
-            if only_new and old is not None:
+                plan = _plan(connections, job_id, resource_id, fields, renames, rows)
+            if only_new and plan.old is not None:
                 raise LoadFailed("a table was made while the file was read, and its rows are not to be replaced")
-            with connections.transaction() as cursor:
-                moves = _statements(cursor, job_id, resource_id, old, {**renames, **dressed.renames}, rows)
-            seconds = _try(connections, resource_id, old, moves, holder)
-            return Swapped(tries, seconds, dressed.warnings)
+            seconds = _try(connections, resource_id, plan, holder)
+            return Swapped(tries, seconds, plan.warnings)
         except (_ChangedMeanwhileError, TableBusy) as exc:
             waited = time.monotonic() - started
             if waited >= max_wait_s:
@@ -101,7 +107,7 @@ def swap(
             # The connection may have been lost after the commit.
             if not is_published(connections, job_id):
                 raise
-            return Swapped(tries, 0.0, plan[1].warnings if plan else ())
+            return Swapped(tries, 0.0, plan.warnings if plan else ())
 
 
 def is_published(connections: Connections, job_id: str) -> bool:
@@ -111,11 +117,18 @@ def is_published(connections: Connections, job_id: str) -> bool:
 
 
 def _plan(
-    connections: Connections, job_id: str, resource_id: str, fields: Sequence[Field]
-) -> tuple[catalogue.Old | None, dress.Dressed]:
-    with connections.transaction() as cursor:
+    connections: Connections,
+    job_id: str,
+    resource_id: str,
+    fields: Sequence[Field],
+    renames: dict[str, str],
+    rows: int,
+) -> _Plan:
+    with connections.transaction(lasting=False) as cursor:
         old = catalogue.old(cursor, resource_id)
-        return old, dress.like(cursor, job_id, resource_id, fields, old)
+        dressed = dress.like(cursor, job_id, resource_id, fields, old)
+        moves = _statements(cursor, job_id, resource_id, old, {**renames, **dressed.renames}, rows)
+        return _Plan(old, moves, dressed.warnings)
 
 
 def pause_s(tries: int) -> float:
@@ -123,29 +136,28 @@ def pause_s(tries: int) -> float:
     return min(_PAUSE_S * tries, _MAX_PAUSE_S) * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
 
 
-def _try(
-    connections: Connections, resource_id: str, old: catalogue.Old | None, statements: sql.Composable, holder: Any
-) -> float:
+def _try(connections: Connections, resource_id: str, plan: _Plan, holder: Any) -> float:
     """Lock, look whether all is as planned, swap. Returns the seconds from the lock to the commit.
 
     Most of the looking is done under a lock that readers do not notice. The commit does not wait for the disk
-    while readers wait for it: `make_durable` does.
+    while readers wait for it: `make_durable` does. Where there is no table, the renaming itself shows one that
+    comes in between.
     """
-    locked = 0.0
+    locked, old = 0.0, plan.old
     with _inside(holder) if holder else connections.transaction(lock_timeout_ms=LOCK_WAIT_MS) as cursor:
         try:
             if old is not None:
                 _lock_quietly(cursor, resource_id)
             if catalogue.read(cursor, resource_id) != (old.facts if old else None):
                 raise _ChangedMeanwhileError("the table was changed meanwhile")
-            mark = catalogue.mark(cursor, resource_id)
+            mark = catalogue.mark(cursor, resource_id) if old else None
             cursor.execute("SET LOCAL synchronous_commit = off")
             if old is not None:
                 _lock(cursor, [*(alias.name for alias in old.aliases), resource_id])
             locked = time.monotonic()
-            if catalogue.mark(cursor, resource_id) != mark:
+            if old is not None and catalogue.mark(cursor, resource_id) != mark:
                 raise _ChangedMeanwhileError("the table was changed meanwhile")
-            cursor.execute(statements)
+            cursor.execute(plan.moves)
         except _CHANGED as exc:
             raise _ChangedMeanwhileError(type(exc).__name__) from exc
     return time.monotonic() - locked
@@ -265,7 +277,7 @@ def _aliases(resource_id: str, old: catalogue.Old) -> list[sql.Composable]:
 def analyze_live(connections: Connections, resource_id: str) -> None:
     """Let PostgreSQL gather its statistics of a published table; if it cannot now, it will by itself later."""
     try:
-        with connections.transaction(lock_timeout_ms=_QUIET_WAIT_MS) as cursor:
+        with connections.transaction(lock_timeout_ms=_QUIET_WAIT_MS, lasting=False) as cursor:
             dress.analyze(cursor, resource_id)
     except LoadFailed as exc:
         log.info("The statistics of the new table are left to PostgreSQL: %s", exc, extra={"action": "analyze_skipped"})

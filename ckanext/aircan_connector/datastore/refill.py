@@ -87,11 +87,11 @@ def _refill(
         _begin(cursor, job_id, resource_id, fields)
         pieces = _pieces(cursor, resource_id, at_once)
     capped = _fill(connections, _insert(job_id, resource_id, fields), pieces, at_once)
-    with connections.transaction() as cursor:
+    with connections.transaction(lasting=False) as cursor:
         dress.finish(cursor, job_id)
         _go_on_numbering(cursor, job_id, resource_id)
     renames, warnings = dress.index(connections, job_id, resource_id, at_once)
-    with connections.transaction() as cursor:
+    with connections.transaction(lasting=False) as cursor:
         dress.analyze(cursor, names.stage(job_id))
         rows = stage.count(cursor, job_id)
     swapped = publish.swap(
@@ -165,7 +165,7 @@ def _fill(connections: Connections, statement: sql.Composed, pieces: Sequence[tu
     """Fill the second table; return the rows of which only the beginning can be searched."""
 
     def work(piece: tuple[int, int]) -> int:
-        with connections.transaction(lock_timeout_ms=0) as cursor:
+        with connections.transaction(lock_timeout_ms=0, lasting=False) as cursor:
             cursor.execute(statement, {"first": f"({piece[0]},0)", "end": f"({piece[1]},0)"})
             return vector.capped(cursor)
 

@@ -72,7 +72,7 @@ class DirectSink:
         self._written: Written | None = None
         self._unfinished = False
         self._connections = own or Connections(f"aircan {job_id}")
-        self._is_analyzed = False
+        self._is_complete = False
         self.published = False
         self.warnings: list[dict[str, Any]] = []
         self.measured: dict[str, float] = {}
@@ -96,7 +96,7 @@ class DirectSink:
                     rows_first = writing.rows_first and writing.mode is Write.REPLACE
                     note = replace(note, with_vector=not rows_first)
                 stage.begin(cursor, self.job_id, note)
-        self._note = None
+        self._note = note if self._written is None else None
 
     def put(self, part: Part) -> None:
         """Load a part in one transaction; see `aircan.ports.Sink.put`.
@@ -108,7 +108,7 @@ class DirectSink:
             return
         body = Data(part.data)
         try:
-            with self._connections.transaction(lock_timeout_ms=0) as cursor:
+            with self._connections.transaction(lock_timeout_ms=0, lasting=False) as cursor:
                 stage.put(cursor, self.job_id, note.fields, part.number, part.rows, body, self._connections.stopped)
         except ValueRefused as exc:
             raise stage.located(exc, part.number, body, note.fields) from exc
@@ -175,7 +175,7 @@ class DirectSink:
 
     def _merge(self, note: stage.Note, rows: int) -> Written:
         started = time.monotonic()
-        with self._connections.transaction() as cursor:
+        with self._connections.transaction(lasting=False) as cursor:
             dress.analyze(cursor, names.stage(self.job_id))
         self._measure("analyze", started)
         started = time.monotonic()
@@ -249,7 +249,7 @@ class DirectSink:
 
     def _make_ready(self, when: Publish) -> dict[str, str]:
         started = time.monotonic()
-        with self._connections.transaction() as cursor:
+        with self._connections.transaction(lasting=False) as cursor:
             if not dress.is_finished(cursor, self.job_id):
                 dress.finish(cursor, self.job_id)
         self._measure("key", started)
@@ -259,9 +259,9 @@ class DirectSink:
         renames, warnings = dress.index(self._connections, self.job_id, self.resource_id, self._at_once)
         self.warnings.extend(warnings)
         self._measure("index", started)
-        with self._connections.transaction() as cursor:
+        with self._connections.transaction(lasting=False) as cursor:
             dress.analyze(cursor, names.stage(self.job_id))
-        self._is_analyzed = True
+        self._is_complete = True
         return renames
 
     def visible(self) -> None:
@@ -273,27 +273,31 @@ class DirectSink:
         if note.live is not None:
             merge.tidy_up(self._connections, self.job_id, self.resource_id)
         elif note.writing.mode is Write.REPLACE:
-            self._finish()
+            self._finish(note)
             with self._connections.transaction() as cursor:
                 stage.drop_notes(cursor, self.job_id)
         else:
-            self._finish_in_any_case()
+            self._finish_in_any_case(note)
 
-    def _finish_in_any_case(self) -> None:
+    def _finish_in_any_case(self, note: stage.Note) -> None:
         """Do what is left, or leave it to the janitor: a run that failed now would be tried again and add twice."""
         try:
-            self._finish()
+            self._finish(note)
         except LoadFailed as exc:
             self._unfinished = True
             log.warning("Job %s is left to the janitor: %s", self.job_id, exc, extra={"action": "job_not_finished"})
 
-    def _finish(self) -> None:
+    def _finish(self, note: stage.Note) -> None:
         started = time.monotonic()
         publish.make_durable(self._connections, self.job_id)
-        if not self._is_analyzed:
-            publish.analyze_live(self._connections, self.resource_id)
         publish.drop_retired(self._connections, self.job_id)
-        if refill.is_due(self._connections, self.job_id, self.resource_id):
+        if not self._is_complete:
+            publish.analyze_live(self._connections, self.resource_id)
+            self._fill_and_index(note)
+        self._measure("behind", started)
+
+    def _fill_and_index(self, note: stage.Note) -> None:
+        if not note.with_vector and refill.is_due(self._connections, self.job_id, self.resource_id):
             self.warnings += refill.refill(
                 self._connections,
                 self.job_id,
@@ -305,7 +309,6 @@ class DirectSink:
         self.warnings += publish.index_live(
             self._connections, self.resource_id, max_wait_s=self._max_wait_s, at_once=self._at_once
         )
-        self._measure("behind", started)
 
     def _measure(self, name: str, started: float) -> None:
         self.measured[name] = time.monotonic() - started
