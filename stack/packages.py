@@ -18,6 +18,9 @@ from .say import StackError, say
 APT_TIMEOUT_S = 1800
 
 
+_SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+
+
 def _command(name: str) -> Callable[[], bool]:
     return lambda: shutil.which(name) is not None
 
@@ -50,6 +53,9 @@ MAVEN: dict[str, Callable[[], bool]] = {"maven": _command("mvn")}
 
 BROWSER: dict[str, Callable[[], bool]] = {"chromium": _command("chromium")}
 """The browser of the browser tests; Playwright comes from PyPI and drives it."""
+
+PROXY: dict[str, Callable[[], bool]] = {"nginx": lambda: shutil.which("nginx", path=_SBIN) is not None}
+"""The proxy that the tests put before CKAN."""
 
 
 def missing(*groups: dict[str, Callable[[], bool]]) -> list[str]:

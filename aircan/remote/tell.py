@@ -11,8 +11,8 @@ from aircan.errors import GatewayAnswer, JobStopped
 from aircan.remote.gateway import Gateway, as_json
 from aircan.status import ACTIVE, Status
 
-MOST_BYTES = 1_000_000
-"""Rejected rows go in reports of about this size, well below the limit of any proxy; a reject has 64 kB at most."""
+MOST_BYTES = 500_000
+"""Rejected rows go in reports of about this size; a reject has 64 kB at most, and no proxy need let 1 MB through."""
 
 
 class HttpTell:

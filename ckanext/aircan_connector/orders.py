@@ -79,5 +79,5 @@ def defaults() -> dict[str, Any]:
         "memory_mb": config.load_memory_mb(),
         "max_size_bytes": config.max_size_bytes(),
         "max_rejects_kept": config.max_rejects_kept(),
-        "part_bytes": PART_BYTES,
+        "part_bytes": min(PART_BYTES, config.max_body_bytes()),
     }

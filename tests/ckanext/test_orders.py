@@ -63,6 +63,14 @@ def in_a_ckan(test):
     return test
 
 
+@in_a_ckan
+@pytest.mark.parametrize(("limit", "size"), [(2 << 20, 2 << 20), ((2 << 20) - 1, (2 << 20) - 1), (10_000_000, 2 << 20)])
+def test_a_part_is_no_larger_than_a_body_may_be(monkeypatch, limit, size):
+    monkeypatch.setattr(config, "max_body_bytes", lambda: limit)
+    assert orders.defaults()["part_bytes"] == size
+    assert orders.bounded({"part_bytes": 64 << 20}, orders.defaults())["part_bytes"] == size
+
+
 def order_of(resource, dataset, **options):
     """Return the order of a run of this resource, as it is handed over."""
     job = jobs.submit(resource=resource["id"], dataset=dataset["id"], user=None, name="x", mark="m", **options)
