@@ -1,4 +1,4 @@
-"""What a run says while it works: tasks, progress, facts, warnings, rejects. Imports `contract` and `ports`."""
+"""What a run says while it works: tasks, progress, facts, warnings, rejects. Imports `contract`, `errors`, `ports`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from aircan import progress
 from aircan.contract import Reject, Report, Task
+from aircan.errors import AircanError
 from aircan.ports import Tell
 from aircan.status import Status
 
@@ -19,6 +20,9 @@ PROGRESS_S = 1.0
 class Reporter:
     """Tells the reports of one run; whatever `tell` raises goes through.
 
+    Each report is a transaction for who takes it: counts, facts and warnings wait for the end of their task, and are
+    told with it.
+
     Attributes:
         current: the task that is under way, "" between tasks; after a failure, the one that failed.
     """
@@ -28,6 +32,8 @@ class Reporter:
         self._next = 0.0
         self.current = ""
         self._progress: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
+        self._warnings: list[dict[str, Any]] = []
         self._began = clock()
 
     @contextlib.contextmanager
@@ -43,31 +49,37 @@ class Reporter:
         self.current, self._began = name, self._clock()
         if share is not None:
             self._place(share)
+        self._next = self._clock() + PROGRESS_S
         if begins:
             self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING), progress=dict(self._progress)))
-        yield lines.append
+        try:
+            yield lines.append
+        except AircanError:
+            self._tell_held()
+            raise
         message = " ".join(lines)
         self.current = ""
         if ends:
-            self._tell(Report(Status.RUNNING, message=message, task=Task(name, Status.DONE, message)))
+            done = Task(name, Status.DONE, message)
+            self._tell(Report(Status.RUNNING, message, done, progress=dict(self._progress), result=self._held()))
+        else:
+            self._tell_held()
 
     def progress(self, share: float | None = None, **counts: int | None) -> None:
         """Tell rows, bytes, total_bytes, and the share (0 to 1) of the task that is done, if it is known.
 
-        At most once a second; the last counts always come with the next report.
+        At most once a second; the last counts always come with the end of the task.
         """
-        self._progress.update({name: count for name, count in counts.items() if count is not None})
+        self.count(**counts)
         if share is not None:
             self._place(share)
         if self._clock() >= self._next:
-            self.progress_now()
-
-    def progress_now(self, **counts: int | None) -> None:
-        """Tell the progress that is known, with these counts."""
-        self._progress.update({name: count for name, count in counts.items() if count is not None})
-        self._next = self._clock() + PROGRESS_S
-        if self._progress:
+            self._next = self._clock() + PROGRESS_S
             self._tell(Report(Status.RUNNING, progress=dict(self._progress)))
+
+    def count(self, **counts: int | None) -> None:
+        """Note counts that come with the next report of progress, or with the end of the task."""
+        self._progress.update({name: count for name, count in counts.items() if count is not None})
 
     def _place(self, share: float) -> None:
         """Note how far the task, and with it the run, is, and when the task will be done."""
@@ -76,13 +88,24 @@ class Reporter:
         self._progress.update(told)
 
     def result(self, **facts: Any) -> None:
-        """Tell facts that are merged into the job's result."""
-        self._tell(Report(Status.RUNNING, result=facts))
+        """Tell facts that are merged into the job's result; between tasks at once."""
+        self._facts.update(facts)
+        if not self.current:
+            self._tell_held()
 
     def warn(self, *warnings: Mapping[str, Any]) -> None:
         """Tell warnings; they are added to earlier ones."""
-        if warnings:
-            self._tell(Report(Status.RUNNING, result={"warnings": [dict(warning) for warning in warnings]}))
+        self._warnings += [dict(warning) for warning in warnings]
+
+    def _held(self) -> dict[str, Any]:
+        """Return the facts and warnings that are not told yet, which are told now."""
+        held = {**self._facts, **({"warnings": self._warnings} if self._warnings else {})}
+        self._facts, self._warnings = {}, []
+        return held
+
+    def _tell_held(self) -> None:
+        if held := self._held():
+            self._tell(Report(Status.RUNNING, result=held))
 
     def rejects(self, rejects: list[Reject]) -> None:
         """Tell a batch of rejects; they are added to earlier ones."""

@@ -37,8 +37,8 @@ def load(order: Order, *, source: Source, sink: Sink, report: Reporter, stop: St
         progress = arriving(report, fetched.size_bytes, ready.rows)
         with locating(ready.places), contextlib.closing(ready.parts(workdir, stop)) as parts:
             loaded = put(parts, sink, connections=options.load_connections, stop=stop, progress=progress)
+        report.count(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
         line(f"{loaded.rows} rows in {loaded.parts} parts.")
-    report.progress_now(rows=loaded.rows, bytes=fetched.size_bytes, total_bytes=fetched.size_bytes)
     if loaded.rows != ready.rows:
         raise RowsMissing(rows=ready.rows, loaded=loaded.rows)
     written = publish(ready.rows, sink, places=ready.places_again(workdir, stop), report=report, options=options)

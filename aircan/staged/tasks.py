@@ -171,8 +171,8 @@ def publish(run: Run) -> dict[str, int]:
         ours = desk.store.read_json("convert", DATASET)[OURS]
         result, size = ours["result"], ours["result"]["bytes"]
         with desk.report.task("load", begins=False, share=1.0) as line:
+            desk.report.count(rows=result["rows"], bytes=size, total_bytes=size)
             line(f"{result['rows']} rows in {ours['parts']} parts.")
-        desk.report.progress_now(rows=result["rows"], bytes=size, total_bytes=size)
         written = publish_rows(
             result["rows"], desk.ports.sink, places=_places(desk, ours), report=desk.report, options=desk.options
         )

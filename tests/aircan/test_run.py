@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
+from aircan import reporting
 from aircan.contract import Publish, Type
-from aircan.errors import DatastoreUnavailable, JobStopped, SourceMissing, ValueRefused
+from aircan.errors import DatastoreUnavailable, JobStopped, LoadFailed, SourceMissing, ValueRefused
 from aircan.run import run
 from aircan.status import Status
 from tests.aircan.rig import MemorySink, MemorySource, Told, load, loaded, order
@@ -30,6 +31,32 @@ def test_progress_tells_rows_and_bytes_at_the_end():
     counts = {"rows": 5000, "bytes": len(DATA), "total_bytes": len(DATA)}
     last = [r.progress for r in told if r.progress][-1]
     assert counts.items() <= last.items()
+
+
+def test_a_small_load_takes_two_reports_for_each_task_and_one_for_the_end(monkeypatch):
+    monkeypatch.setattr(reporting, "PROGRESS_S", 3600)
+    _, _, told = load(DATA)
+    assert len(told) == 2 * 5 + 1
+
+
+def test_what_a_task_found_out_comes_with_its_end():
+    _, _, told = load(b"a,b\nNA,1\n2,3\n")
+    facts = {report.task.id: set(report.result) for report in told if report.task and report.result}
+    assert "delimiter" in facts["sniff"]
+    assert facts["infer"] == {"warnings"}
+
+
+def test_what_a_task_found_out_before_it_failed_is_told():
+    reporter = reporting.Reporter((told := []).append)
+
+    def fail():
+        with reporter.task("infer"):
+            reporter.warn({"code": "no_rows"})
+            raise LoadFailed
+
+    with pytest.raises(LoadFailed):
+        fail()
+    assert [report.result for report in told] == [{}, {"warnings": [{"code": "no_rows"}]}]
 
 
 def test_progress_never_goes_back_and_is_never_full_while_work_is_left():
@@ -131,7 +158,7 @@ class TestStopping:
         assert sink.discarded == 1
         assert [r.status for r in told if r.status is not Status.RUNNING] == []
 
-    @pytest.mark.parametrize("at", range(12))
+    @pytest.mark.parametrize("at", range(11))
     def test_tell_that_raises_ends_quietly_wherever_it_does(self, at):
         sink, count = MemorySink(), [0]
 
