@@ -41,6 +41,8 @@ def notes(path: Path, stop: Stop) -> list[Notes]:
             name = next((name for name in ("Workbook", "Book") if container.exists(name)), "")
             stream = container.openstream(name) if name else None
             return [_sheet(stream, at, stop) for at in _sheets(stream)] if stream else []
+    except RecursionError as exc:
+        raise WorkbookDamaged(reason="a folder of its container is inside itself") from exc
     except (OSError, IndexError, ValueError) as exc:
         raise WorkbookDamaged(str(exc), reason=str(exc)[:200] or "its container is broken") from exc
 
