@@ -30,7 +30,7 @@ class Options:
         writing: what the rows do to the table.
         on_type_change: what to do when a file that replaces it would change types.
         rules: how values are read.
-        part_bytes: size of a part.
+        part_bytes: largest size of a part; those of small files are smaller.
         memory_mb: memory of the engine; the process needs about 85 MB more.
         threads: cores of the engine.
     """

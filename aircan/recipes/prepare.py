@@ -18,7 +18,7 @@ from aircan.ports import Source, Stop
 from aircan.progress import Reading
 from aircan.recipes.options import Options
 from aircan.reporting import Reporter
-from aircan.steps.convert import convert, refuse, rows_in_file
+from aircan.steps.convert import convert, part_size, refuse, rows_in_file
 from aircan.steps.fetch import Fetched, fetch
 from aircan.steps.infer import Columns, infer
 from aircan.steps.sniff import sniff
@@ -59,7 +59,8 @@ class Ready:
 
     def parts(self, workdir: Path, stop: Stop) -> Generator[Part, None, None]:
         """Yield the rows as parts, see `steps.convert`; the caller closes the generator."""
-        columns, size = self.columns.columns, self.options.part_bytes
+        columns, options = self.columns.columns, self.options
+        size = part_size(self.fetched.size_bytes, most=options.part_bytes, connections=options.load_connections)
         return convert(self.table, columns, self.engine, workdir=workdir, stop=stop, part_bytes=size)
 
     def places(self, rows: Sequence[int]) -> Mapping[int, Place]:

@@ -16,7 +16,13 @@ from aircan.steps.infer import Column
 from aircan.table import VALUE_KEPT, Rejects, Table
 
 PART_BYTES = 2 << 20
-"""Size at which a part is cut, at the next row end."""
+"""Largest size at which a part is cut, at the next row end."""
+
+LEAST_BYTES = 1 << 18
+"""No file is cut into smaller parts than this: to open a second connection takes as long as to load it."""
+
+PARTS_EACH = 8
+"""Parts that each connection gets at least, as far as LEAST_BYTES allows: so none waits long for another's last."""
 
 READ_BYTES = 1 << 20
 """Bytes read back at a time."""
@@ -178,6 +184,11 @@ def _records(data: bytes) -> list[bytes]:
             records.append(b"\n".join(open_lines))
             open_lines.clear()
     return records
+
+
+def part_size(size_bytes: int, *, most: int, connections: int) -> int:
+    """Return the size at which the parts of a file are cut: smaller ones for a smaller file, but `most` bytes."""
+    return min(most, max(size_bytes // (PARTS_EACH * connections), LEAST_BYTES))
 
 
 def cut(chunks: Iterator[bytes], part_bytes: int) -> Iterator[Part]:

@@ -83,3 +83,24 @@ def test_a_plain_file_is_only_numbered(tmp_path):
     (numbered, _), is_copy = converted(b"n,d,b,t\n1.50,2024-02-29,true,x\n,,,y\n", tmp_path)
     assert is_copy
     assert numbered == [["1", "1.50", "2024-02-29", "true", "x"], ["2", "", "", "", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "connections", "expected"),
+    [
+        (0, 2, steps.LEAST_BYTES),
+        (16 * steps.LEAST_BYTES, 2, steps.LEAST_BYTES),
+        (16 * steps.LEAST_BYTES + 16, 2, steps.LEAST_BYTES + 1),
+        (20_000_000, 2, 1_250_000),
+        (16 * steps.PART_BYTES - 16, 2, steps.PART_BYTES - 1),
+        (16 * steps.PART_BYTES, 2, steps.PART_BYTES),
+        (10**10, 2, steps.PART_BYTES),
+        (20_000_000, 4, 625_000),
+    ],
+)
+def test_smaller_files_are_cut_into_smaller_parts(size_bytes, connections, expected):
+    assert steps.part_size(size_bytes, most=steps.PART_BYTES, connections=connections) == expected
+
+
+def test_parts_are_never_larger_than_the_order_says():
+    assert steps.part_size(10**10, most=1000, connections=2) == 1000
