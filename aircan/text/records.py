@@ -328,15 +328,25 @@ class Scanner:
             wanted.setdefault(bisect_right(starts, row) - 1, set()).add(row)
         with open(self._path, "rb") as text:
             for index, numbers in wanted.items():
-                block, last = self._found.blocks[index], max(numbers)
+                block = self._found.blocks[index]
                 text.seek(block.offset)
-                sound = (r for r in self.judged(text.read(block.length), block.line, last=True) if not r.code)
-                for row, record in enumerate(sound, block.row):
-                    if row in numbers:
-                        places[row] = Place(record.line, _text(record.raw))
-                    if row >= last:
-                        break
+                places.update(self._places(text.read(block.length), block, numbers))
         return places
+
+    def _places(self, data: bytes, block: Block, numbers: set[int]) -> Iterator[tuple[int, Place]]:
+        """Yield the rows of these numbers, all in the block with this data, and their places."""
+        if b'"' not in data and self._plain(data) is not None:  # then each line is a row
+            listed = data.splitlines()
+            for row in numbers:
+                yield row, Place(block.line + row - block.row, _text(listed[row - block.row]))
+            return
+        last = max(numbers)
+        sound = (r for r in self.judged(data, block.line, last=True) if not r.code)
+        for row, record in enumerate(sound, block.row):
+            if row in numbers:
+                yield row, Place(record.line, _text(record.raw))
+            if row >= last:
+                return
 
 
 def _text(raw: bytes) -> str:

@@ -256,3 +256,18 @@ def test_plain_check_and_careful_reading_agree():
         found = list(grammar.walk(text.encode(), 1, last=True))
         sound = all(r.cells == 2 and not r.code and not grammar.is_blank(r.raw) for r in found)
         assert quick in (None, len(found) if sound else None), text
+
+
+@pytest.mark.parametrize("eol", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_places_in_plain_text_are_those_that_a_walk_finds(eol, is_ended, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BLOCK_BYTES", 64)
+    path = tmp_path / "fetched"
+    text = eol.join(["a,b", *(f"{n},x\f{n}" for n in range(40))])
+    path.write_bytes((text + eol * is_ended).encode())
+    table = sniff(path, params={}, workdir=tmp_path, rejects=Rejects(10, lambda _: None), stop=never())
+    wanted = list(range(1, table.rows + 1))
+    found = table.locate(wanted)
+    assert (found[1].line, found[40].line, found[40].text) == (2, 41, "39,x\f39")
+    monkeypatch.setattr(records.Scanner, "_plain", lambda *_: None)
+    assert table.locate(wanted) == found
