@@ -4,3 +4,4 @@ Text that is not Unicode is read in the encoding in which its letters make sense
 More reasons are told for text columns (24:00 and leap seconds, years outside 0001 to 9999, weeks, months, times alone, mixed layouts), a totals line is pointed out, and the line of a value that the database refuses is right behind rejects too.
 Numbers with a decimal comma may have an exponent (`1,5e-05`, as R writes them), and `May 1 2024` is a date.
 `aircan sniff` says for each thing that it found what speaks for it, takes parameters as JSON, and takes types as if a person had chosen them.
+Parquet decimals without a place before the point (0.7 of type DECIMAL(1,1)) are numbers with their zero, and nested texts with the six characters \u0000 are no longer rejected.

@@ -6,6 +6,7 @@ There are no parameters. Imports DuckDB through `engine`, and otherwise `contrac
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ REJECTS_AT_ONCE = 500
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _NESTED = ("STRUCT(", "MAP(", "UNION(")
+_FRACTION = re.compile(r"DECIMAL\((\d+),\1\)")
+"""Decimals without a place before the point: DuckDB writes .5 for 0.5."""
 _BARE = r"""regexp_matches(regexp_replace({v}, '"(\\.|[^"\\])*"', '""', 'g'), 'NaN|Infinity')"""
 
 
@@ -54,8 +57,9 @@ class _Column:
     @property
     def nul(self) -> str:
         """SQL: whether a value holds a NUL character, which PostgreSQL cannot store."""
-        mark = r"'\u0000'" if self.nested else "chr(0)"
-        return f"contains({self.text}, {mark})"
+        if self.nested:
+            return rf"regexp_matches({self.text}, '(^|[^\\])(\\\\)*\\u0000')"
+        return f"contains({self.text}, chr(0))"
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,16 @@ def _text(k: str, kind: str) -> str:
         words = (("nan", "NaN"), ("inf", "Infinity"), ("-inf", "-Infinity"), ("-0.0", "0.0"))
         return f"CASE {text} " + " ".join(f"WHEN '{a}' THEN '{b}'" for a, b in words) + f" ELSE {text} END"
     if kind.endswith("]") or kind.startswith(_NESTED):
-        return f"CAST(to_json({k}) AS VARCHAR)"
+        return f"CAST(to_json({k}{_widened(kind)}) AS VARCHAR)"
+    if _FRACTION.fullmatch(kind):
+        return rf"regexp_replace({text}, '^(-?)\.', '\10.')"
     return f"decode({k})" if kind == "BLOB" else text
+
+
+def _widened(kind: str) -> str:
+    """Return SQL that gives the decimals of a nested type room for the zero before the point, "" if none lacks it."""
+    wider = _FRACTION.sub(lambda found: f"DECIMAL({min(int(found[1]) + 1, MOST_DIGITS)},{found[1]})", kind)
+    return f"::{wider}" if wider != kind else ""
 
 
 def _binary(column: _Column) -> _Column:

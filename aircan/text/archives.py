@@ -182,6 +182,8 @@ def _zip(path: Path, target: Path, wanted: str, limits: _Limits) -> tuple[str, s
         limits.check(info.file_size)
         try:
             stream = archive.open(info)
+        except OSError as exc:
+            raise FileDamaged(str(exc)[:200], found=NAMES["zip"], reason="it names a place that is not in it") from exc
         except (NotImplementedError, RuntimeError) as exc:
             raise FormatUnknown(str(exc)[:200], found="a ZIP archive with an unusual compression") from exc
         _copy(stream, target, limits)

@@ -227,8 +227,12 @@ def read_parquet(path):
     table = parquet.read_table(path)
     columns = [column_of(chunk) for chunk in table.columns]
     rows = [list(row) for row in zip(*columns, strict=True)]
-    sound = [row for row in rows if not any("\0" in cell or r"\u0000" in cell for cell in row if cell is not None)]
+    sound = [row for row in rows if not any(has_nul(cell) for cell in row if cell is not None)]
     return table.column_names, sound, len(rows) - len(sound)
+
+
+def has_nul(cell):
+    return "\0" in cell or r"\u0000" in cell.replace(r"\\", "")
 
 
 def column_of(column):
