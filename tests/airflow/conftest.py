@@ -43,6 +43,14 @@ def rig(request: pytest.FixtureRequest):
 
 
 @pytest.fixture(scope="session")
+def ckan() -> Rig:
+    """The CKAN alone: runs of its DAG `paused` are taken up by nobody, whether Airflow is there or not."""
+    if "STACK_FOLDER" not in os.environ:
+        pytest.skip("STACK_FOLDER is not set: use make test ONLY=airflow")
+    return Rig(GENERATIONS[0])
+
+
+@pytest.fixture(scope="session")
 def links():
     with Links() as server:
         yield server

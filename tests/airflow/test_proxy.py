@@ -47,12 +47,6 @@ with app._wsgi_app.test_request_context():
 """
 
 
-@pytest.fixture(scope="module")
-def ckan() -> Rig:
-    """The CKAN whose runs nobody takes up: Airflow, running or not, keeps the DAG paused that they name."""
-    return Rig(3)
-
-
 @dataclass(frozen=True)
 class Site:
     """CKAN's web server as an operator would run it behind a proxy.
