@@ -9,7 +9,7 @@ from typing import Any
 
 from aircan import progress
 from aircan.contract import Reject, Report, Task
-from aircan.errors import AircanError
+from aircan.errors import AircanError, JobStopped
 from aircan.ports import Tell
 from aircan.status import Status
 
@@ -32,6 +32,7 @@ class Reporter:
         self._next = 0.0
         self.current = ""
         self._progress: dict[str, Any] = {}
+        self._has_counts = False
         self._facts: dict[str, Any] = {}
         self._warnings: list[dict[str, Any]] = []
         self._began = clock()
@@ -49,11 +50,12 @@ class Reporter:
         self.current, self._began = name, self._clock()
         if share is not None:
             self._place(share)
-        self._next = self._clock() + PROGRESS_S
         if begins:
-            self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING), progress=dict(self._progress)))
+            self._tell(Report(Status.RUNNING, task=Task(name, Status.RUNNING), progress=self._known()))
         try:
             yield lines.append
+        except JobStopped:  # nobody wants to know any more
+            raise
         except AircanError:
             self._tell_held()
             raise
@@ -61,7 +63,8 @@ class Reporter:
         self.current = ""
         if ends:
             done = Task(name, Status.DONE, message)
-            self._tell(Report(Status.RUNNING, message, done, progress=dict(self._progress), result=self._held()))
+            counts = self._known() if self._has_counts else {}  # else the watcher of an index knows better
+            self._tell(Report(Status.RUNNING, message, done, progress=counts, result=self._held()))
         else:
             self._tell_held()
 
@@ -74,12 +77,17 @@ class Reporter:
         if share is not None:
             self._place(share)
         if self._clock() >= self._next:
-            self._next = self._clock() + PROGRESS_S
-            self._tell(Report(Status.RUNNING, progress=dict(self._progress)))
+            self._tell(Report(Status.RUNNING, progress=self._known()))
+
+    def _known(self) -> dict[str, Any]:
+        """Return the progress, which is told now."""
+        self._next, self._has_counts = self._clock() + PROGRESS_S, False
+        return dict(self._progress)
 
     def count(self, **counts: int | None) -> None:
         """Note counts that come with the next report of progress, or with the end of the task."""
         self._progress.update({name: count for name, count in counts.items() if count is not None})
+        self._has_counts = True
 
     def _place(self, share: float) -> None:
         """Note how far the task, and with it the run, is, and when the task will be done."""
