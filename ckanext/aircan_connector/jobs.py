@@ -229,7 +229,8 @@ def _apply(job_id: str, told: Report) -> tuple[dict[str, Any], bool]:
     values: dict[str, Any] = {"status": told.status.value, "updated": moment, "last_report": moment}
     if told.status in FINAL:
         values["finished"] = moment
-    with model.begin() as connection:
+    # Where a run is, it says again and again; what it found out, only once.
+    with model.begin(lasting=told.status in FINAL or bool(told.result)) as connection:
         job = model.update_job(connection, job_id, values, sources=list(sources(told.status)))
         if job is not None:
             extra: dict[str, Any] = {"info": merged(job["info"], told, moment)}

@@ -106,9 +106,15 @@ def now() -> datetime:
 
 
 @contextmanager
-def begin() -> Iterator[sa.engine.Connection]:
-    """Open a transaction of our own on CKAN's database; commit at the end, roll back on an error."""
+def begin(*, lasting: bool = True) -> Iterator[sa.engine.Connection]:
+    """Open a transaction of our own on CKAN's database; commit at the end, roll back on an error.
+
+    Where it is not `lasting`, the commit does not wait for the disk: a crash of the server within the next second
+    undoes it, unless a commit that waits has taken it along.
+    """
     with ckan_model.meta.engine.begin() as connection:
+        if not lasting:
+            connection.execute(sa.text("SET LOCAL synchronous_commit = off"))
         yield connection
 
 

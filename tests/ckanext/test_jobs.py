@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from aircan.contract import Report, Task
@@ -55,6 +56,32 @@ def test_repeated_final_report_is_kept_but_not_applied(submit):
     jobs.report(job["id"], Report(Status.DONE, result={"rows": 3}))
     jobs.report(job["id"], Report(Status.DONE, result={"rows": 99}))
     assert row_of(job["id"])["info"]["result"]["rows"] == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "waits"),
+    [
+        (Report(Status.RUNNING), False),
+        (Report(Status.RUNNING, "Fetched.", Task("fetch", Status.DONE), {"bytes": 7}), False),
+        (Report(Status.RUNNING, result={"warnings": [{"code": "no_rows"}]}), True),
+        (Report(Status.DONE), True),
+        (Report(Status.FAILED), True),
+    ],
+)
+def test_a_report_is_on_the_disk_when_it_is_answered_unless_it_only_says_where_the_run_is(
+    submit, monkeypatch, told, waits
+):
+    seen, update = [], model.update_job
+
+    def look(connection, *args, **kwargs):
+        set_here = "SELECT source = 'session' FROM pg_settings WHERE name = 'synchronous_commit'"
+        seen.append(not connection.execute(text(set_here)).scalar())
+        return update(connection, *args, **kwargs)
+
+    job = submit()
+    monkeypatch.setattr(model, "update_job", look)
+    jobs.report(job["id"], told)
+    assert set(seen) == {waits}
 
 
 def test_done_without_running_has_a_start(submit):
