@@ -23,6 +23,7 @@ from aircan.status import Status
 from ckanext.aircan_connector import background, config, factories, interfaces, jobs, model, runner, working
 from ckanext.aircan_connector.datastore import janitor, publish
 from ckanext.aircan_connector.interfaces import IAircan
+from ckanext.aircan_connector.working import Sink
 
 from .conftest import row_of
 
@@ -85,15 +86,21 @@ def test_ckan_knows_of_the_table(loaded):
 
 @pytest.mark.parametrize("when", ["searchable", "rows"])
 def test_ckan_shows_the_table_while_the_rest_is_still_done(upload, queue, monkeypatch, when):
-    seen, build = [], publish.index_live
+    seen, told, build, show = [], threading.Event(), publish.index_live, Sink.visible
 
-    def look(connections, resource_id, **kwargs):
-        shown = helpers.call_action("resource_show", id=resource_id)
-        views = helpers.call_action("resource_view_list", id=resource_id)
-        seen.append((shown["datastore_active"], len(views), search(resource_id)["total"]))
-        return build(connections, resource_id, **kwargs)
+    def look(self):
+        show(self)
+        shown = helpers.call_action("resource_show", id=self.resource_id)
+        views = helpers.call_action("resource_view_list", id=self.resource_id)
+        seen.append((shown["datastore_active"], len(views), search(self.resource_id)["total"]))
+        told.set()
 
-    monkeypatch.setattr(publish, "index_live", look)
+    def build_later(*args, **kwargs):
+        assert told.wait(60)
+        return build(*args, **kwargs)
+
+    monkeypatch.setattr(Sink, "visible", look)
+    monkeypatch.setattr(publish, "index_live", build_later)
     resource = upload(ckan_factories.Dataset()["id"], CSV)["id"]
     helpers.call_action("aircan_settings_update", resource=resource, params={"publish": when})
     queue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -22,3 +23,15 @@ def each(items: Sequence[Item], work: Callable[[Item], Result], at_once: int) ->
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """Do the work in a thread of its own while the block runs in this one; in the end both are done.
+
+    Raises what the block raised, else what the work raised.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="aircan-crew") as pool:
+        future = pool.submit(work)
+        yield
+        future.result()

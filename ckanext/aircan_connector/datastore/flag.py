@@ -35,10 +35,12 @@ def default_views(resource_id: str) -> None:
     found = model.Resource.get(resource_id)
     if found is None or found.state != model.State.ACTIVE:
         return
-    resource = tk.get_action("resource_show")(_site_user(), {"id": resource_id})
-    tk.get_action("resource_create_default_resource_views")(
-        _site_user(), {"resource": resource, "create_datastore_views": True}
-    )
+    dataset = tk.get_action("package_show")(_site_user(), {"id": found.package_id})
+    for resource in dataset["resources"]:
+        if resource["id"] == resource_id:
+            tk.get_action("resource_create_default_resource_views")(
+                _site_user(), {"resource": resource, "package": dataset, "create_datastore_views": True}
+            )
 
 
 def _site_user() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
 from aircan.errors import LoadFailed, RowsMissing, ValueRefused
 
-from . import catalogue, dictionary, dress, merge, names, publish, refill, stage
+from . import catalogue, crew, dictionary, dress, merge, names, publish, refill, stage
 from .connect import Connections
 from .feed import Body, Data
 
@@ -269,13 +269,18 @@ class DirectSink:
 
     def _tidy_up(self, note: stage.Note) -> None:
         self.published = True
-        self.visible()
+        with crew.beside(lambda: self._behind(note)):
+            self.visible()
+        if note.live is None and note.writing.mode is Write.REPLACE:
+            with self._connections.transaction() as cursor:
+                stage.drop_notes(cursor, self.job_id)
+
+    def _behind(self, note: stage.Note) -> None:
+        """Do what is left for the table, whose rows are there."""
         if note.live is not None:
             merge.tidy_up(self._connections, self.job_id, self.resource_id)
         elif note.writing.mode is Write.REPLACE:
             self._finish(note)
-            with self._connections.transaction() as cursor:
-                stage.drop_notes(cursor, self.job_id)
         else:
             self._finish_in_any_case(note)
 
