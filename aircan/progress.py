@@ -36,6 +36,9 @@ SURE_SHARE = 0.03
 LOOK_S = 0.5
 """How often the files are looked at while one is read."""
 
+READER = "reader.pid"
+"""File of a work folder: the number of the process that reads the files there, when it is not the run's own."""
+
 
 def percent(phase: str, share: float) -> int | None:
     """Return how far a run is, 0 to 99, when this share (0 to 1) of a phase is done; None for a phase not known."""
@@ -107,14 +110,20 @@ class Reading:
 
 
 def read_shares(folder: str) -> Iterator[tuple[str, float]]:
-    """Yield (path, share that is read) of each file below a folder that this process has open for reading."""
+    """Yield (path, share that is read) of each file below a folder that this process has open for reading.
+
+    A process whose number is in the file READER of the folder takes its place.
+    """
+    process = "self"
+    with contextlib.suppress(OSError, ValueError):
+        process = str(int(Path(folder, READER).read_text(encoding="ascii")))
     with contextlib.suppress(OSError):
-        for number in os.listdir("/proc/self/fd"):
+        for number in os.listdir(f"/proc/{process}/fd"):
             with contextlib.suppress(OSError, ValueError, KeyError):
-                path = os.readlink(f"/proc/self/fd/{number}")
+                path = os.readlink(f"/proc/{process}/fd/{number}")
                 if path.startswith(folder):
-                    told = Path(f"/proc/self/fdinfo/{number}").read_text(encoding="ascii").split("\n")
+                    told = Path(f"/proc/{process}/fdinfo/{number}").read_text(encoding="ascii").split("\n")
                     facts = dict(line.split(":\t", 1) for line in told if ":\t" in line)
-                    size = os.fstat(int(number)).st_size
+                    size = os.stat(f"/proc/{process}/fd/{number}").st_size
                     if size and int(facts["flags"], 8) & os.O_ACCMODE == os.O_RDONLY:
                         yield path, min(int(facts["pos"]) / size, 1.0)

@@ -15,7 +15,7 @@ LIBRARY = [
     ["aircan.status", "aircan.errors", "aircan.keys", "aircan.frictionless", "aircan.scratch"],
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
-    [f"aircan.{name}" for name in ("engine", "progress", "reporting", "table", "text", "columns", "net", "sheets")],
+    [f"aircan.{name}" for name in "apart engine progress reporting table text columns net sheets".split()],
     ["aircan.remote", "aircan.store"],
     ["aircan.formats"],
     ["aircan.steps"],

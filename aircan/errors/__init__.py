@@ -10,6 +10,7 @@ AircanError
         TooManyColumns NotTabular JsonInvalid JsonIsError RecordsMissing FileDamaged FileEncrypted
         ArchiveAmbiguous ArchiveEmpty ArchiveBomb
         WorkbookEncrypted WorkbookDamaged WorkbookEmpty SheetMissing SheetTooLarge
+        ReaderCrashed ReaderOutOfMemory
     RowsRefused             too many rows do not fit
     LoadFailed              the table could not be made
         ValueRefused RowsMissing DatastoreUnavailable DatastoreMisconfigured TableBusy PublishVetoed TableInUse
@@ -63,6 +64,8 @@ from .files import (
     PageIsNotFound,
     PageIsSignIn,
     PrivateAddress,
+    ReaderCrashed,
+    ReaderOutOfMemory,
     RecordsMissing,
     SheetMissing,
     SheetTooLarge,
@@ -185,6 +188,8 @@ __all__ = [
     "PartBroken",
     "PrivateAddress",
     "PublishVetoed",
+    "ReaderCrashed",
+    "ReaderOutOfMemory",
     "RecordsMissing",
     "RequestRefused",
     "RightMissing",

@@ -276,3 +276,19 @@ class SheetTooLarge(FileUnreadable):
     code = "sheet_too_large"
     sentence = N_("The sheet spans %(cells)s cells; in a workbook of this kind at most %(limit)s can be read.")
     advice = N_("Delete stray cells far from the table, or save the workbook as XLSX or the sheet as CSV.")
+
+
+class ReaderCrashed(FileUnreadable):
+    """The process that read the file died of it. Facts: format, reason."""
+
+    code = "reader_crashed"
+    sentence = N_("The program that reads %(format)s crashed on this file: %(reason)s.")
+    advice = N_("Open the file in the program that made it, save it as XLSX or CSV, and upload that.")
+
+
+class ReaderOutOfMemory(FileUnreadable):
+    """Reading the file took more memory than it may take. Facts: format, limit_mb."""
+
+    code = "reader_out_of_memory"
+    sentence = N_("Reading this %(format)s file took more than %(limit_mb)s MB of memory, so it was given up.")
+    advice = N_("Save the table as CSV, or split it, and upload that.")

@@ -93,7 +93,9 @@ def _calamine() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def opened(path: Path, kind: str, *, wanted: str | int | None, workdir: Path, stop: Stop) -> Iterator[Sheet]:
+def opened(
+    path: Path, kind: str, *, wanted: str | int | None, workdir: Path, stop: Stop, hold: bool = True
+) -> Iterator[Sheet]:
     """Open a workbook and choose a sheet.
 
     Args:
@@ -102,6 +104,7 @@ def opened(path: Path, kind: str, *, wanted: str | int | None, workdir: Path, st
         wanted: name or number (from 1) of a sheet; None for the first visible one that holds a table.
         workdir: folder for what does not fit in memory.
         stop: asked now and then.
+        hold: whether an XLSX sheet may be held in memory if it is small; else it is streamed.
 
     Raises:
         WorkbookDamaged, WorkbookEncrypted, WorkbookEmpty, SheetMissing, SheetTooLarge, JobStopped.
@@ -112,7 +115,7 @@ def opened(path: Path, kind: str, *, wanted: str | int | None, workdir: Path, st
         return
     with Package(path) as package:
         if kind == "xlsx":
-            yield _xlsx(_named(path, kind, workdir), package, wanted, workdir, stop)
+            yield _xlsx(_named(path, kind, workdir), package, wanted, workdir, stop, CELL_LIMIT if hold else 0)
         elif kind == "xlsb":
             yield _xlsb(_named(path, kind, workdir), package, wanted, stop)
         else:
@@ -241,13 +244,13 @@ def _bounded(notes: Notes) -> None:
         raise SheetTooLarge(cells=notes.cells, limit=MOST_CELLS)
 
 
-def _xlsx(path: Path, package: Package, wanted: str | int | None, workdir: Path, stop: Stop) -> Sheet:
+def _xlsx(path: Path, package: Package, wanted: str | int | None, workdir: Path, stop: Stop, most_held: int) -> Sheet:
     book = Workbook.of(package)
     found = [_Found(s.name, s.visible, survey.holds_values(package, s.part, stop)) for s in book.sheets]
     chosen, evidence = _choose(found, wanted)
     part = next(sheet.part for sheet in book.sheets if sheet.name == chosen.name)
     notes = survey.xlsx(package, part, stop)
-    small = notes.exact and notes.cells <= CELL_LIMIT and package.size_bytes(book.strings) <= 2 * IN_MEMORY_BYTES
+    small = notes.exact and notes.cells <= most_held and package.size_bytes(book.strings) <= 2 * IN_MEMORY_BYTES
     if small and not has_east_asian(package, book.styles):
         with _book(path) as loaded:
             return replace(_loaded(loaded, found, chosen.name, {chosen.name: notes}, stop), evidence=evidence)

@@ -16,12 +16,14 @@ import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from python_calamine import load_workbook
 
-from aircan.errors import JobStopped, SheetTooLarge, WorkbookDamaged
-from aircan.sheets import binary, book, stream, survey, xlsx
+from aircan import apart
+from aircan.errors import JobStopped, ReaderCrashed, SheetTooLarge, WorkbookDamaged
+from aircan.sheets import binary, book, clean, stream, survey, xlsx
 from aircan.sheets.cells import Converter, iso_duration, text
 from aircan.sheets.package import Package
 from aircan.sheets.survey import column_number, up_to
 from aircan.status import Status
+from aircan.table import Rejects
 from tests.aircan.rig import MemorySource, load
 from tests.aircan.test_sheets import EXPECTED, SAMPLES, SOUND
 
@@ -85,9 +87,21 @@ def test_the_stream_gives_the_cells_of_the_compiled_reader(path, tmp_path):
     assert trimmed(streamed(path, tmp_path)) == trimmed(compiled(path))
 
 
+@pytest.fixture
+def no_compiled_reader(monkeypatch):
+    """Let the compiled reader of XLSX crash, and read in this process what is streamed then."""
+
+    def read(function, path, kind, hold, *, format_, memory_mb, **given):
+        if hold:
+            raise ReaderCrashed(format=format_, reason="SIGABRT")
+        return function(path, kind, hold, **given)
+
+    monkeypatch.setattr(apart, "read", read)
+
+
+@pytest.mark.usefixtures("no_compiled_reader")
 @pytest.mark.parametrize("path", STREAMED, ids=lambda path: path.name)
-def test_a_streamed_sample_gives_the_rows_beside_it(path, monkeypatch):
-    monkeypatch.setattr(book, "CELL_LIMIT", 0)
+def test_a_streamed_sample_gives_the_rows_beside_it(path):
     expected = EXPECTED[path.name]
     final, sink, told = load(MemorySource(path.read_bytes(), path.name), expected.get("params"))
     assert final.status is Status.DONE, final.error
@@ -255,19 +269,26 @@ def test_kinds_that_cannot_be_streamed_have_a_limit(name, limit, fails, monkeypa
             assert sheet.width
 
 
-def test_a_sheet_that_breaks_off_is_damaged_when_streamed(tmp_path, monkeypatch):
+def damage(data, tmp_path, *, hold):
+    """Return why a workbook that is held, or streamed, is called damaged."""
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(data)
+    with pytest.raises(WorkbookDamaged) as found:
+        clean.read(path, "xlsx", hold, params={}, workdir=tmp_path, rejects=Rejects(0, list), stop=NEVER)
+    return found.value.facts["reason"]
+
+
+def test_a_sheet_that_breaks_off_is_damaged_when_streamed(tmp_path):
     data = with_sheet(lambda xml: xml[: xml.index(b'<row r="3"')])
-    monkeypatch.setattr(book, "CELL_LIMIT", 0)
-    final, _, _ = load(data)
-    assert final.error["code"] == "workbook_damaged"
+    assert damage(data, tmp_path, hold=False) == "the sheet breaks off"
+    assert load(data)[0].error["code"] == "workbook_damaged"
 
 
-def test_a_shared_string_that_does_not_exist_is_damage(tmp_path, monkeypatch):
-    monkeypatch.setattr(book, "CELL_LIMIT", 0)
+def test_a_shared_string_that_does_not_exist_is_damage(tmp_path):
     sheet = re.compile(rb't="s"><v>\d+<')
     data = with_sheet(lambda xml: sheet.sub(b't="s"><v>999999<', xml), source="kinds_by_xlsxwriter.xlsx")
-    final, _, _ = load(data)
-    assert final.error["code"] == "workbook_damaged"
+    assert damage(data, tmp_path, hold=False) == "row 1 names a shared string that does not exist"
+    assert load(data)[0].error["code"] == "workbook_damaged"
 
 
 def test_reading_stops_when_asked(tmp_path):
