@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,6 +134,15 @@ def upload():
         return helpers.call_action("resource_create", context, upload=file, **given)
 
     return make
+
+
+def soon(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return the first true answer; fail when there is none in a time that is far longer than it ever takes."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < end, f"it did not happen in {seconds} s"
+        time.sleep(0.02)
+    return answer
 
 
 def row_of(job_id: str) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def gateway(served: str, queue: Callable[[], None]) -> Iterator[Callable[..., Ga
 
     def make(job_id: str, url: str = served) -> Gateway:
         key = factories.get("local").keys()[0]
-        made.append(Gateway(url, job_id, [key], waiting=Waiting(patience_s=60, sleep=sleep, chance=lambda: 0.0)))
+        made.append(Gateway(url, job_id, [key], waiting=Waiting(patience_s=300, sleep=sleep, chance=lambda: 0.0)))
         return made[-1]
 
     yield make

@@ -62,7 +62,7 @@ def by_hand(served, queue, key, tmp_path):
         arguments = ["run", str(path), "--key-env", "KEY_OF_THE_FACTORY", *options]
         thread = threading.Thread(target=lambda: codes.append(main(arguments)))
         thread.start()
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while thread.is_alive() and time.monotonic() < end:
             queue()
             thread.join(timeout=0.1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aircan.contract import Dataset, Order, Resource
+from ckanext.aircan_connector.factories.airflow import factory as factory_module
 from ckanext.aircan_connector.factories.airflow import signin
 
 from .player import Player, Playing
@@ -18,7 +21,7 @@ OPTIONS = {
     "key": KEY,
     "dag_id": "rec_good",
     "ckan_url": "http://ckan.example",
-    "timeout_s": 5,
+    "timeout_s": 60,
 }
 
 
@@ -27,6 +30,20 @@ def _nothing_remembered():
     signin.remembered.cache_clear()
     yield
     signin.remembered.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """A busy machine may need longer for an answer than a doctor would wait."""
+    monkeypatch.setattr(factory_module, "HEALTH_S", OPTIONS["timeout_s"])
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Return an address at which nobody listens; its port is kept, so that nobody else begins to."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from ckanext.aircan_connector import jobs, model, reconcile
 from ckanext.aircan_connector.datastore import janitor
 from ckanext.aircan_connector.datastore import sink as sink_module
 from ckanext.aircan_connector.datastore.sink import DirectSink
+from ckanext.aircan_connector.factories.airflow.factory import Airflow
 
 from ..conftest import row_of
 from .player import Answered
 from .record import job_id
-from .test_faults import PAGE, free_port
+from .test_faults import PAGE
 
 pytestmark = [
     pytest.mark.ckan_config("ckan.plugins", "datastore aircan_connector"),
@@ -94,7 +95,8 @@ def test_run_is_handed_over_and_looked_at_though_it_is_not_silent(playing, run):
     assert kept["url"].endswith(f"/dags/rec_good/runs/{job_id('good')}")
 
 
-def test_a_round_soon_after_does_not_ask_again(playing, run):
+def test_a_round_soon_after_does_not_ask_again(playing, run, monkeypatch):
+    monkeypatch.setattr(Airflow, "look_every_s", 600)
     player = playing("3.3.2", "good")
     run("good")
     reconcile.reconcile()
@@ -239,9 +241,9 @@ def test_page_of_a_proxy_ends_no_run(playing, run):
     assert ended(job)[0] == "WAITING"
 
 
-def test_airflow_is_away_and_comes_back(playing, options, run, queue):
+def test_airflow_is_away_and_comes_back(playing, options, run, queue, nobody):
     """Nobody listens at the hand-over; the run stays WAITING, says why, and is handed over when Airflow is back."""
-    options(url=f"http://127.0.0.1:{free_port()}")
+    options(url=nobody)
     job = run("good")
     assert (job["status"], job["factory_id"]) == ("WAITING", None)
     assert "the connection failed" in job["info"]["message"]
@@ -255,8 +257,8 @@ def test_airflow_is_away_and_comes_back(playing, options, run, queue):
     assert row_of(job["id"])["factory_id"] == f"rec_good/{job_id('good')}"
 
 
-def test_airflow_that_is_away_for_a_day_is_the_reason_of_the_failure(options, run):
-    options(url=f"http://127.0.0.1:{free_port()}")
+def test_airflow_that_is_away_for_a_day_is_the_reason_of_the_failure(options, run, nobody):
+    options(url=nobody)
     job = run("good")
     aged(job, reconcile.MAX_WAIT_S + 60)
     reconcile.reconcile()

@@ -34,14 +34,8 @@ def airflow():
     return factories.get("airflow")
 
 
-def free_port() -> int:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        return door.getsockname()[1]
-
-
-def test_nobody_listens(options, order):
-    options(url=f"http://127.0.0.1:{free_port()}")
+def test_nobody_listens(options, order, nobody):
+    options(url=nobody)
     with pytest.raises(FactoryUnreachable, match="the connection failed"):
         airflow().submit(order("good"))
     assert "the connection failed" in airflow().health().message
@@ -197,8 +191,8 @@ def test_log_that_cannot_be_had_does_not_hide_the_failure(playing, order):
         ({"key": ""}, "no key"),
     ],
 )
-def test_option_that_is_missing_or_wrong_is_named(options, order, given, words):
-    options(**{"url": f"http://127.0.0.1:{free_port()}", **given})
+def test_option_that_is_missing_or_wrong_is_named(options, order, nobody, given, words):
+    options(**{"url": nobody, **given})
     with pytest.raises(FactoryMisconfigured, match=words):
         airflow().submit(order("good"))
     assert words in airflow().health().message

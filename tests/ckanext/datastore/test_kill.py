@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +15,7 @@ from aircan.contract import Publish, Write, Writing, Written
 from ckanext.aircan_connector import config
 from ckanext.aircan_connector.datastore import janitor
 
+from ..conftest import soon
 from .catalogue import leftovers, oid_of, snapshot
 from .conftest import fields, part, search
 
@@ -27,6 +29,8 @@ sink = DirectSink(sys.argv[3], sys.argv[2])
 sink.begin([Field("a", "a")])
 for number in range(10**6):
     sink.put(Part(number, 1, f"{number + 1},x\\n".encode()))
+    if number == 100:
+        print(number, flush=True)
 """
 
 
@@ -40,7 +44,7 @@ from aircan.contract import Field, Part, Publish, Write, Writing
 where = sys.argv[4]
 def hang():
     print("there", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 append = merge._WAYS[Write.APPEND]
 def hanging(*args):
     done = append(*args)
@@ -57,16 +61,24 @@ sink.publish(rows=2, when=Publish.SEARCHABLE)
 """
 
 
+@contextmanager
+def process(program: str, *arguments: str) -> Iterator[subprocess.Popen]:
+    """Run a program that gets the address of the DataStore first; kill it with -9 at the latest in the end."""
+    command = [sys.executable, "-c", program, config.datastore_write_url(), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as made:
+        try:
+            yield made
+        finally:
+            made.send_signal(signal.SIGKILL)
+
+
 @pytest.mark.parametrize(("where", "total"), [("before the commit", 1), ("after the commit", 3)])
 def test_killed_while_it_appends(load, sinks, query, where, total):
     resource, job_id = str(uuid.uuid4()), str(uuid.uuid4())
     load(resource, fields(a="text"), [["old"]])
-    args = [sys.executable, "-c", MERGE, config.datastore_write_url(), resource, job_id, where]
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "there\n"
-    assert search(resource)["total"] == total
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with process(MERGE, resource, job_id, where) as merging:
+        assert merging.stdout.readline() == "there\n"
+        assert search(resource)["total"] == total
     assert search(resource)["total"] == total
     assert janitor.was_published(job_id) is (total == 3)
     again = sinks(resource, job_id=job_id)  # a factory that tries the same job again
@@ -82,18 +94,11 @@ def test_the_old_table_is_as_it_was_and_the_janitor_sweeps(load, query):
     resource, job_id = str(uuid.uuid4()), str(uuid.uuid4())
     load(resource, fields(a="text"), [["old"]])
     before = (oid_of(query, resource), snapshot(query, resource))
-    args = [sys.executable, "-c", PROGRAM, config.datastore_write_url(), resource, job_id]
-    process = subprocess.Popen(args)
-    deadline = time.monotonic() + 60
-    while len(leftovers(query)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with process(PROGRAM, resource, job_id) as loading:
+        assert loading.stdout.readline() == "100\n"
     assert len(leftovers(query)) >= 3
     assert (oid_of(query, resource), snapshot(query, resource)) == before
     assert search(resource)["total"] == 1
     assert janitor.drop_orphans([job_id], older_than_s=0) == []
-    while not janitor.drop_orphans([], older_than_s=0) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    soon(lambda: janitor.drop_orphans([], older_than_s=0))
     assert leftovers(query) == []

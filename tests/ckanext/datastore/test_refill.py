@@ -124,14 +124,14 @@ def test_a_writer_waits_and_its_row_is_not_lost(killed, sinks, query, monkeypatc
         return count
 
     def write():
-        inside.wait(10)
+        inside.wait(60)
         query(f"INSERT INTO \"{killed.resource_id}\" (number, word) VALUES (9, 'patient')")
 
     writer = threading.Thread(target=write)
     writer.start()
     monkeypatch.setattr(refill, "_fill", slow)
     sinks(killed.resource_id, job_id=killed.job_id).publish(rows=len(ROWS), when=Publish.ROWS)
-    writer.join(10)
+    writer.join(60)
     assert search(killed.resource_id, q="patient")["total"] == 1
     assert search(killed.resource_id, q="common")["total"] == len(ROWS)
 

@@ -19,7 +19,7 @@ from ckanext.aircan_connector.datastore import connect
 from ckanext.aircan_connector.datastore import sink as sink_module
 from ckanext.aircan_connector.datastore.sink import DirectSink
 
-from ..conftest import row_of
+from ..conftest import row_of, soon
 from ..datastore.conftest import fields, part, parts
 from .conftest import Worker
 
@@ -247,13 +247,13 @@ def test_the_same_part_at_the_same_time_waits_for_the_other_but_not_for_ever(beg
     class Slow(io.BytesIO):
         def read(self, size=-1):
             held.set()
-            done.wait(10)
+            done.wait(60)
             return super().read(size)
 
     body = incoming.Incoming(Slow(GOOD.data), len(GOOD.data), 0)
     thread = threading.Thread(target=lambda: sink.take(0, 5, body))
     thread.start()
-    assert held.wait(10)
+    assert held.wait(60)
     answer = begun.put(GOOD)
     done.set()
     thread.join()
@@ -408,5 +408,6 @@ def test_a_few_connections_are_kept_for_the_next_request(begun, query, app):
 
 def test_a_connection_that_the_server_has_closed_is_not_used_again(begun, query):
     begun.put(GOOD)
-    assert query("SELECT pg_terminate_backend(pid), pg_sleep(0.2) FROM pg_stat_activity WHERE pid IN (" + OURS + ")")
+    assert query(OURS.replace("SELECT pid", "SELECT pg_terminate_backend(pid)"))
+    soon(lambda: query(OURS) == [])
     assert begun.put(Part(1, 5, GOOD.data)).json == {"loaded": True, "rows": 10}

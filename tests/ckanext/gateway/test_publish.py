@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -32,7 +31,7 @@ from ckanext.aircan_connector.datastore import flag, janitor, publish
 from ckanext.aircan_connector.datastore import sink as sink_module
 from ckanext.aircan_connector.datastore.names import stage as stage_name
 
-from ..conftest import row_of
+from ..conftest import row_of, soon
 from ..datastore.conftest import fields, part
 
 pytestmark = [
@@ -147,7 +146,7 @@ def test_a_part_that_is_on_its_way_is_waited_for(loaded, queue, monkeypatch):
     class Slow:
         def read(self, size):
             held.set()
-            let_go.wait(10)
+            let_go.wait(60)
             return b""
 
     sink = sink_module.DirectSink(loaded.job_id, loaded.resource)
@@ -159,7 +158,7 @@ def test_a_part_that_is_on_its_way_is_waited_for(loaded, queue, monkeypatch):
 
     thread = threading.Thread(target=bring)
     thread.start()
-    assert held.wait(10)
+    assert held.wait(60)
     monkeypatch.setattr(sink_module, "PART_WAIT_MS", 100)
     answer = loaded.publish(3)
     assert (answer.status, answer.code) == (503, "table_busy")
@@ -318,12 +317,10 @@ def test_killed_in_the_middle_it_is_taken_up_again(loaded, queue, query, point):
     background._connect().flushdb()
     process = multiprocessing.get_context("fork").Process(target=die, args=(loaded.job_id, point))
     process.start()
-    process.join(30)
+    process.join(120)
     assert process.exitcode == 9
     assert state_of(loaded.job_id)["state"] == "working"
-    end = time.monotonic() + 10
-    while model.is_taken(loaded.job_id) and time.monotonic() < end:
-        time.sleep(0.05)
+    soon(lambda: not model.is_taken(loaded.job_id))
     age(loaded.job_id, gateway.TAKEN_UP_S + 1)
     assert loaded.published() == {"state": "working"}
     queue()
@@ -345,18 +342,16 @@ def test_cancel_in_the_middle_interrupts_it_before_the_swap(loaded, query, monke
     def slow(self, note, rows):
         with self._connections.transaction() as cursor:
             began.set()
-            cursor.execute("SELECT pg_sleep(30)")
+            cursor.execute("SELECT pg_sleep(300)")
         look(self, note, rows)
 
     monkeypatch.setattr(publishing.Sink, "_look", slow)
     thread = threading.Thread(target=publishing.publish, args=(loaded.job_id,))
-    started = time.monotonic()
     thread.start()
-    assert began.wait(10)
+    assert began.wait(60)
     assert jobs.cancel(loaded.job_id, "Cancelled.")
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
-    assert time.monotonic() - started < 15
     assert loaded.ask("GET", "/publish").facts == {"status": "CANCELLED"}
     assert left_of(query, loaded.job_id) == []
     assert query("SELECT to_regclass(%s)", f'"{loaded.resource}"') == [(None,)]
@@ -369,7 +364,7 @@ def test_over_the_time_limit(loaded, monkeypatch):
 
     def slow(self, note, rows):
         with self._connections.transaction() as cursor:
-            cursor.execute("SELECT pg_sleep(30)")
+            cursor.execute("SELECT pg_sleep(300)")
 
     monkeypatch.setattr(publishing.Sink, "_look", slow)
     publishing.publish(loaded.job_id)
@@ -385,9 +380,7 @@ def test_while_it_lasts_there_are_signs_of_life(loaded, monkeypatch):
     before, after = row_of(loaded.job_id)["last_report"], []
 
     def slow(self, note, rows):
-        end = time.monotonic() + 10
-        while row_of(loaded.job_id)["last_report"] <= before and time.monotonic() < end:
-            time.sleep(0.02)
+        soon(lambda: row_of(loaded.job_id)["last_report"] > before)
         after.append(row_of(loaded.job_id)["last_report"])
 
     monkeypatch.setattr(publishing.Sink, "_look", slow)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import itertools
 import socket
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +13,7 @@ from ckanext.aircan_connector import config
 from ckanext.aircan_connector.datastore.names import stage
 from ckanext.aircan_connector.uploads import UploadSource
 
+from ..conftest import soon
 from ..datastore.conftest import fields, part
 from ..serving import served
 from .conftest import FILE
@@ -41,22 +41,14 @@ def head(worker, door, length, **more):
     return "\r\n".join(lines).encode()
 
 
-def soon(what):
-    """Wait until something is so, ten seconds at most."""
-    end = time.monotonic() + 10
-    while not what() and time.monotonic() < end:
-        time.sleep(0.05)
-    return what()
-
-
 def test_a_client_that_goes_away_leaves_nothing(worker, address, query):
     def is_quiet():
         return query("SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY %%_aircan_%%'") == []
 
     with socket.create_connection(address) as connection:
         connection.sendall(head(worker, "/parts/0", len(GOOD.data)) + GOOD.data[: len(GOOD.data) // 2])
-        assert soon(lambda: not is_quiet())
-    assert soon(is_quiet)
+        soon(lambda: not is_quiet())
+    soon(is_quiet)
     table = stage(worker.job_id)
     assert query(f'SELECT (SELECT count(*) FROM "{table}"), (SELECT max(number) FROM "{table}_parts")') == [(0, -2)]
     assert worker.put(GOOD).json == {"loaded": True, "rows": 20_000}
