@@ -78,7 +78,7 @@ class Wire:
 def wire(ckan: Rig, tmp_path: Path) -> Iterator[Wire]:
     """A job whose hidden table is there and empty."""
     (tmp_path / "a.csv").write_text("n,t\n1,a\n")
-    made = Wire(ckan, ckan.submit(ckan.resource(tmp_path / "a.csv"), dag_id="paused"))
+    made = Wire(ckan, ckan.submit(ckan.resource(tmp_path / "a.csv")))
     assert made.ask("PUT", "/stage", STAGE)[0] == 200
     yield made
     if ckan.job(made.job_id)["status"] not in FINAL:
