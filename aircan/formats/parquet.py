@@ -1,6 +1,6 @@
 """Parquet, read by DuckDB: every value becomes the text that stands for it, and types are decided anew.
 
-There are no parameters. Imports DuckDB through `engine`, and otherwise `contract`, `errors`, `ports`, `table`.
+There are no parameters. Imports DuckDB through `engine`, and otherwise `apart`, `contract`, `errors`, `ports`, `table`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aircan import apart
 from aircan.columns.names import MAX_COLUMNS
 from aircan.contract import Reject
 from aircan.engine import Engine, broken_file, literal
@@ -27,6 +28,9 @@ MOST_DIGITS = 38
 
 LEAST_MB, MOST_MB = 192, 2048
 """Memory of the engine. A row group's pages and dictionaries are held; its writer says how large they are."""
+
+BESIDE_MB = 1024
+"""What the process of the first reading may take beside the engine's memory."""
 
 ONE_THREAD_MB = 256
 """Beyond it one thread: with several, DuckDB holds the text of a whole row group to keep the order (2.0.0, 2026-11)."""
@@ -72,6 +76,26 @@ class _Seen:
     bare: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a file that was read to its end.
+
+    Attributes:
+        columns: its columns.
+        where: SQL of the rows that cannot be loaded.
+        rows, rejected: how many there are, these among them.
+        bare: numbers of the columns with bare words in nested values.
+        memory_mb: memory that DuckDB needs to read it.
+    """
+
+    columns: list[_Column]
+    where: str
+    rows: int
+    rejected: int
+    bare: tuple[int, ...]
+    memory_mb: int
+
+
 def recognises(path: Path, head: bytes) -> bool:
     """Return whether the file begins as Parquet does, and goes on as no text would."""
     return head.startswith((_MAGIC, _ENCRYPTED)) and b"\0" in head
@@ -80,13 +104,46 @@ def recognises(path: Path, head: bytes) -> bool:
 def read(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejects, stop: Stop) -> Table:
     """Read Parquet to its end; see `formats.Format.read`.
 
+    The first reading, of every value, is in a process of its own: what a damaged file does to the compiled reader
+    shows there.
+
     Raises:
         FileDamaged, FileEncrypted, TooManyColumns. FormatUnknown: decimals of more than 38 digits, or row
-        groups too large to be held.
+        groups too large to be held. ReaderCrashed, ReaderOutOfMemory.
     """
     with open(path, "rb") as file:
         if file.read(4) == _ENCRYPTED:
             raise FileEncrypted(found=FOUND)
+    found = apart.read(
+        look,
+        path,
+        params=params,
+        format_="Parquet",
+        memory_mb=MOST_MB + BESIDE_MB,
+        workdir=workdir,
+        rejects=rejects,
+        stop=stop,
+    )
+    columns, where, memory_mb = found.columns, found.where, found.memory_mb
+    source = f"FROM {_file(path, columns)} WHERE NOT ({where})"
+    texts = ", ".join(f"{column.text} AS c{column.number}" for column in columns)
+    return Table(
+        format=NAME,
+        labels=tuple(column.label for column in columns),
+        relation=f"(SELECT {texts} {source})",
+        rows=found.rows - found.rejected,
+        rejected=found.rejected,
+        locate=_Places(path, columns, where, workdir, stop, memory_mb),
+        nested=frozenset(c.number for c in columns if c.nested and c.number not in found.bare),
+        memory_mb=memory_mb,
+        one_thread=memory_mb > ONE_THREAD_MB,
+        facts={"format": NAME},
+        warnings=() if found.rows else ({"code": "no_rows"},),
+    )
+
+
+def look(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejects, stop: Stop) -> Looked:
+    """Read every value of a file, tell the rows that cannot be loaded, and return what was found; see `read`."""
     with Engine(workdir, stop=stop, memory_mb=LEAST_MB, threads=1) as engine, broken_file(FOUND):
         columns = _columns(path, engine)
         memory_mb = _memory_mb(path, engine)
@@ -95,21 +152,7 @@ def read(path: Path, *, params: Mapping[str, Any], workdir: Path, rejects: Rejec
         columns = [_binary(column) if column.number in seen.binary else column for column in columns]
         where = " OR ".join(f"coalesce({columns[number].nul}, false)" for number in seen.nul) or "false"
         rejected = _refuse(path, columns, where, engine, rejects) if seen.nul else 0
-    source = f"FROM {_file(path, columns)} WHERE NOT ({where})"
-    texts = ", ".join(f"{column.text} AS c{column.number}" for column in columns)
-    return Table(
-        format=NAME,
-        labels=tuple(column.label for column in columns),
-        relation=f"(SELECT {texts} {source})",
-        rows=seen.rows - rejected,
-        rejected=rejected,
-        locate=_Places(path, columns, where, workdir, stop, memory_mb),
-        nested=frozenset(c.number for c in columns if c.nested and c.number not in seen.bare),
-        memory_mb=memory_mb,
-        one_thread=memory_mb > ONE_THREAD_MB,
-        facts={"format": NAME},
-        warnings=() if seen.rows else ({"code": "no_rows"},),
-    )
+    return Looked(columns, where, seen.rows, rejected, seen.bare, memory_mb)
 
 
 def _file(path: Path, columns: Sequence[_Column], *, numbered: bool = False) -> str:

@@ -71,3 +71,8 @@ def told(*, params, workdir, rejects, stop):
         "badness": Path("/proc/self/oom_score_adj").read_text().strip(),
         "duckdb": "duckdb" in sys.modules,
     }
+
+
+def aborts(path, *, params, workdir, rejects, stop):
+    """Abort on a file."""
+    os.abort()

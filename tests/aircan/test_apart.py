@@ -17,11 +17,13 @@ import pytest
 
 from aircan import apart, progress
 from aircan.errors import JobStopped, ReaderCrashed, ReaderOutOfMemory, WorkbookDamaged
-from aircan.formats import sheets
+from aircan.formats import parquet, sheets
 from aircan.ports import never
 from aircan.sheets import clean
+from aircan.status import Status
 from aircan.table import TEXT_KEPT, Rejects
 from tests.aircan import biff, faults
+from tests.aircan.rig import MemorySource, load
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "sheets"
 
@@ -288,3 +290,12 @@ def test_an_xlsx_whose_texts_do_not_fit_is_streamed(sheet, tmp_path, monkeypatch
     monkeypatch.setattr(sheets, "HELD_MB", 512)
     assert sheet(tmp_path / "a.xlsx") == found
     assert tried == [True, False, True]
+
+
+def test_a_run_whose_reader_crashes_is_failed_and_leaves_no_table(monkeypatch):
+    monkeypatch.setattr(parquet, "look", faults.aborts)
+    path = SAMPLES.parent / "parquet" / "numbers.parquet"
+    final, sink, _ = load(MemorySource(path.read_bytes(), path.name))
+    assert (final.status, final.error["code"], final.error["blame"]) == (Status.FAILED, "reader_crashed", "DATA")
+    assert final.error["facts"] == {"format": "Parquet", "reason": "SIGABRT"}
+    assert sink.discarded == 1
