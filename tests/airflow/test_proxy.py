@@ -174,7 +174,7 @@ def test_a_proxy_that_lets_less_through_than_ckan_says_ends_the_run_with_what_to
     ckan: Rig, folder: Path, tmp_path: Path
 ):
     resource = ckan.resource(files.large(folder / "refused.csv", SMALL_ROWS))
-    with behind(ckan, tmp_path, body="100k", seconds=30) as site, Worker(ckan, site, tmp_path, resource) as worker:
+    with behind(ckan, tmp_path, body="20k", seconds=30) as site, Worker(ckan, site, tmp_path, resource) as worker:
         assert worker.code() == 1
         requests = site.nginx.requests()
     assert [one.status for one in of_parts(requests)].count(413) == len(of_parts(requests)) > 1
