@@ -64,13 +64,20 @@ class Reading:
     null_words: tuple[str, ...] = NULL_WORDS
 
     def condition(self, v: str) -> str:
-        """Return an SQL condition: this value fits."""
+        """Return an SQL condition: this value fits; it is NULL for NULL and for nothing else."""
         shape = matches(v, self.shape)
-        return f"({shape} AND coalesce({self.fits.format(v=v)}, false))" if self.fits else shape
+        if not self.fits:
+            return shape
+        return f"CASE WHEN {shape} THEN coalesce({self.fits.format(v=v)}, false) WHEN {v} IS NOT NULL THEN false END"
 
     def has_shape(self, value: str) -> bool:
         """Return whether a value has the shape, without asking a calendar."""
         return re.fullmatch(self.shape, value, re.ASCII) is not None
+
+    @property
+    def takes_only_values(self) -> bool:
+        """Return whether no null word has the shape, and no text that is empty or has blanks around it."""
+        return not any(map(self.has_shape, ("", " ", *self.null_words)))
 
 
 def matches(v: str, pattern: str) -> str:
@@ -103,23 +110,29 @@ def is_real(v: str, words: Sequence[str]) -> str:
     return f"{v} <> ''" + (f" AND NOT {is_null_word(v, words)}" if words else "")
 
 
-_NOT_MINUS_ZERO = f"NOT regexp_full_match({{v}}, '{_MINUS_ZERO}') AND length({{v}}) <= {NUMERIC_CHARS}"
-NUMERIC = Reading("number", Type.NUMERIC, _NUMBER, _NOT_MINUS_ZERO)
+def _beside(minus_zero: str) -> str:
+    """Return an SQL condition: this number is short enough, and no minus zero."""
+    other = f"CASE WHEN starts_with({{v}}, '-0') THEN NOT regexp_full_match({{v}}, '{minus_zero}') ELSE true END"
+    return f"strlen({{v}}) <= {NUMERIC_CHARS} AND {other}"
+
+
+NUMERIC = Reading("number", Type.NUMERIC, _NUMBER, _beside(_MINUS_ZERO))
 DECIMAL_COMMA = Reading(
     "decimal_comma",
     Type.NUMERIC,
     _COMMA_NUMBER,
-    f"NOT regexp_full_match({{v}}, '{_COMMA_MINUS_ZERO}') AND length({{v}}) <= {NUMERIC_CHARS}",
+    _beside(_COMMA_MINUS_ZERO),
     proof=_COMMA_PROOF,
     value="replace({v}, ',', '.')",
 )
-ANY_COMMA_NUMBER = replace(DECIMAL_COMMA, shape=_ANY_COMMA_NUMBER, fits=f"length({{v}}) <= {NUMERIC_CHARS}")
+ANY_COMMA_NUMBER = replace(DECIMAL_COMMA, shape=_ANY_COMMA_NUMBER, fits=f"strlen({{v}}) <= {NUMERIC_CHARS}")
 BOOLEANS = tuple(
     Reading("words", Type.BOOLEAN, f"{yes}|{no}", value="{v}" if yes == "true" else "lower({v})")
     for yes, no in (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 )
-_CALENDAR = "{v} NOT LIKE '0000%' AND try_cast(left({v}, 10) AS DATE) IS NOT NULL"
-DATE = Reading("iso", Type.DATE, _ISO_DATE, _CALENDAR)
+_DAY_IS_THERE = "{v} NOT LIKE '0000%' AND try_cast({day} AS DATE) IS NOT NULL"
+_CALENDAR = _DAY_IS_THERE.replace("{day}", "left({v}, 10)")
+DATE = Reading("iso", Type.DATE, _ISO_DATE, _DAY_IS_THERE.replace("{day}", "{v}"))
 TIMESTAMP = Reading("iso", Type.TIMESTAMP, _ISO_DATE + _ISO_TIME, _CALENDAR)
 TIMESTAMP_UTC = Reading(
     "iso_utc",
@@ -239,7 +252,7 @@ _STRICT_JSON = (
 )
 
 PERSONS: dict[Type, tuple[Reading, ...]] = {
-    Type.NUMERIC: (Reading("number", Type.NUMERIC, _ANY_NUMBER, f"length({{v}}) <= {NUMERIC_CHARS}"),),
+    Type.NUMERIC: (Reading("number", Type.NUMERIC, _ANY_NUMBER, f"strlen({{v}}) <= {NUMERIC_CHARS}"),),
     Type.BOOLEAN: (
         Reading(
             "words",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aircan.columns import names, values
+from aircan.columns import counting, names, values
+from aircan.columns.counting import SUMS_AT_ONCE, Case
 from aircan.columns.reasons import Question, doubt, refine
 from aircan.columns.rules import Rules
 from aircan.columns.totals import totals_word
@@ -21,9 +22,6 @@ SAMPLE_ROWS = 2000
 
 SAMPLE_CELLS = 40_000
 """Cells of the sample; wide tables have fewer rows in it."""
-
-SUMS_AT_ONCE = 100
-"""Aggregates in one query. DuckDB keeps vectors for each outside its memory limit (0.5 MB each, measured 2026-11)."""
 
 TOTALS_ROWS = 3
 """Rows that a table must have before its last one may be called a sum of the others."""
@@ -58,44 +56,6 @@ class Columns:
         return [column.field for column in self.columns]
 
 
-@dataclass
-class _Case:
-    """A column under investigation: its SQL column, the readings still possible, and what was counted."""
-
-    index: int
-    field: Field
-    person: Type | None
-    rules: Rules
-    readings: list[Reading]
-    blank: int = 0
-    null_words: int = 0
-    misfits: tuple[int, ...] = ()
-    proofs: tuple[int, ...] = ()
-    padded: bool = True
-    nested: bool = False
-    others: list[Reading] = dataclasses.field(default_factory=list)
-
-    def widen(self) -> bool:
-        """Take up every reading of a person's type when none of the likely ones fits all values; whether it did.
-
-        A reading that fits all values fits the sample, so the first of the likely ones is the first of all.
-        """
-        if not self.others or any(proofs and not n for n, proofs in zip(self.misfits, self.proofs, strict=True)):
-            return False
-        self.readings, self.others = self.others, []
-        return True
-
-    @property
-    def v(self) -> str:
-        return f"v{self.index}"
-
-    def real(self, rows: int) -> int:
-        return rows - self.blank - self.null_words
-
-    def changes(self, reading: Reading) -> bool:
-        return self.padded or self.null_words > 0 or reading.value != "{v}"
-
-
 _DEFAULT = Rules()
 
 
@@ -110,12 +70,11 @@ def infer(table: Table, engine: Engine, *, types: Mapping[str, Type], rules: Rul
     """
     fields = names.fields(table.labels)
     sample = _sample(table, engine, len(fields), rules)
-    cases = [_case(i, field, types, table, rules, [row[i] for row in sample]) for i, field in enumerate(fields)]
-    for some in _batches(cases):
-        _count(some, table, engine)
-    for some in _batches([case for case in cases if case.widen()]):
-        _count(some, table, engine)
-    columns = [_decide(case, table.rows) for case in cases]
+    tried = values.inferred(rules, comma_possible=table.decimal_comma)
+    cases = [_case(i, field, types.get(field.id), table, rules, tried, sample[i]) for i, field in enumerate(fields)]
+    counting.count(cases, table, engine)
+    counting.count([case for case in cases if case.widen()], table, engine)
+    columns = [_decide(case) for case in cases]
     columns, nulls = _explain(columns, cases, sample, table, engine)
     return Columns(tuple(columns), (*names.warnings(fields), *nulls, *_totals(table)))
 
@@ -129,120 +88,98 @@ def _totals(table: Table) -> list[Mapping[str, Any]]:
     return [{"code": "totals_line", "line": place.line, "value": word}] if word else []
 
 
-def _sample(table: Table, engine: Engine, columns: int, rules: Rules) -> list[tuple[str | None, ...]]:
-    """Return the first rows, and for columns that are blank in them three values from anywhere."""
-    listed = ", ".join(values.trimmed(f"c{i}") for i in range(columns))
-    count = max(20, min(SAMPLE_ROWS, SAMPLE_CELLS // columns))
-    rows = engine.rows(f"SELECT {listed} FROM {table.relation} LIMIT {count}")  # noqa: S608 - own names
-    if len(rows) < count:
-        return rows
-    blank = [i for i in range(columns) if not any(row[i] and row[i] not in rules.null_words for row in rows)]
-    at: dict[int, tuple[str | None, ...]] = {}
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of a column: the first cells without blanks around them, and whether any of them had some."""
+
+    cells: tuple[str | None, ...]
+    is_padded: bool
+    null_words: tuple[str, ...]
+
+    @functools.cached_property
+    def values(self) -> frozenset[str]:
+        """The distinct values, which are neither blank nor a null word."""
+        return frozenset(value for value in self.cells if value and value not in self.null_words)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether each cell is a value as it stands, or NULL."""
+        return not self.is_padded and all(value is None or value in self.values for value in set(self.cells))
+
+
+def _sample(table: Table, engine: Engine, columns: int, rules: Rules) -> list[_Seen]:
+    """Return, for each column, its first cells, and if they are blank three values from anywhere."""
+    most = max(20, min(SAMPLE_ROWS, SAMPLE_CELLS // columns))
+    listed = ", ".join(f"c{i}" for i in range(columns))
+    rows = engine.rows(f"SELECT {listed} FROM {table.relation} LIMIT {most}")  # noqa: S608 - own names
+    seen = [_seen(cells, rules.null_words) for cells in zip(*rows, strict=True)] if rows else [_NOTHING] * columns
+    if len(rows) < most:
+        return seen
+    blank = [i for i, column in enumerate(seen) if not column.values]
     for start in range(0, len(blank), SUMS_AT_ONCE // 3):
-        at.update(_anywhere(blank[start : start + SUMS_AT_ONCE // 3], table, engine, rules))
-    more = [tuple(at[i][pick] if i in at else None for i in range(columns)) for pick in range(3)]
-    return [*rows, *more]
+        for i, found in _anywhere(blank[start : start + SUMS_AT_ONCE // 3], table, engine, rules).items():
+            seen[i] = replace(seen[i], cells=(*seen[i].cells, *found))
+    return seen
+
+
+_NOTHING = _Seen((), is_padded=False, null_words=())
+
+
+def _seen(cells: Sequence[str | None], null_words: tuple[str, ...]) -> _Seen:
+    stripped = tuple(cell and cell.strip(values.BLANKS) for cell in cells)
+    return _Seen(stripped, stripped != cells, null_words)
 
 
 def _anywhere(columns: Sequence[int], table: Table, engine: Engine, rules: Rules) -> dict[int, tuple[str | None, ...]]:
     """Return three values, from anywhere in the file, of each of these columns."""
     sums = []
     for i in columns:
-        real = values.is_real(f"v{i}", rules.null_words)
-        sums += [f"{pick}(v{i}) FILTER (WHERE {real})" for pick in ("min", "max", "any_value")]
+        real = f"CASE WHEN {values.is_real(f'v{i}', rules.null_words)} THEN v{i} END"
+        sums += [f"{pick}({real})" for pick in ("min", "max", "any_value")]
     inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in columns)
     found = engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})")  # noqa: S608
     return {column: found[n * 3 : n * 3 + 3] for n, column in enumerate(columns)}
 
 
-def _batches(cases: Sequence[_Case]) -> Iterator[list[_Case]]:
-    """Yield cases, together at most SUMS_AT_ONCE sums or a single one."""
-    batch, size = list[_Case](), 0
-    for case in cases:
-        sums = 3 + sum(2 if reading.proof else 1 for reading in case.readings)
-        if batch and size + sums > SUMS_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-        batch.append(case)
-        size += sums
-    if batch:
-        yield batch
-
-
 def _case(
-    index: int,
-    field: Field,
-    types: Mapping[str, Type],
-    table: Table,
-    rules: Rules,
-    sample: Sequence[str | None],
-) -> _Case:
-    person = types.get(field.id)
+    index: int, field: Field, person: Type | None, table: Table, rules: Rules, tried: Sequence[Reading], seen: _Seen
+) -> Case:
     nested = index in table.nested and person in (None, Type.JSON)
-    readings = [] if nested else _possible(field, types, table, rules, sample)
-    case = _Case(index, field, person, rules, readings, nested=nested)
+    readings = [] if nested else _possible(person, table, rules, tried, seen)
+    case = Case(index, field, person, rules, readings, nested=nested, is_bare=seen.is_bare)
     if person and len(readings) > 1:
-        seen = {value for value in sample if value and value not in rules.null_words}
         case.others = readings
-        likely = [r for r in readings if all(r.has_shape(value) for value in seen)] if seen else []
+        likely = [r for r in readings if all(map(r.has_shape, seen.values))] if seen.values else []
         case.readings = likely or readings[:1]
     return case
 
 
-def _possible(
-    field: Field, types: Mapping[str, Type], table: Table, rules: Rules, sample: Sequence[str | None]
-) -> list[Reading]:
-    person = types.get(field.id)
+def _possible(person: Type | None, table: Table, rules: Rules, tried: Sequence[Reading], seen: _Seen) -> list[Reading]:
     if person is Type.TEXT:
         return []
     if person:
         return values.chosen(person, rules, comma_possible=table.decimal_comma)
-    seen = {value for value in sample if value and value not in rules.null_words}
-    if not seen:  # the sample holds values from anywhere then: there is none, at most null words
+    if not seen.values:  # the sample holds values from anywhere then: there is none, at most null words
         return [replace(values.NUMERIC, null_words=rules.null_words)]
-    tried = values.inferred(rules, comma_possible=table.decimal_comma)
-    return [reading for reading in tried if all(reading.has_shape(value) for value in seen)]
+    return [reading for reading in tried if all(map(reading.has_shape, seen.values))]
 
 
-def _count(cases: Sequence[_Case], table: Table, engine: Engine) -> None:
-    """Count, over all rows, blanks, null words, and for each reading misfits and proofs; look for padded values."""
-    asked = [case for case in cases if case.readings]
-    if not asked:
-        return
-    sums = []
-    for case in asked:
-        v = case.v
-        sums += [f"count(*) FILTER (WHERE {v} IS NULL OR {v} = '')"]
-        sums += [f"count(*) FILTER (WHERE {values.is_null_word(v, case.rules.null_words)})"]
-        sums += [f"coalesce(bool_or(c{case.index} = '' OR c{case.index} <> {v}), false)"]
-        sums += [f"count(*) FILTER (WHERE {values.misfit(r, v)})" for r in case.readings]
-        sums += [f"count(*) FILTER (WHERE {values.matches(v, r.proof)})" if r.proof else "1" for r in case.readings]
-    inner = ", ".join(f"c{case.index}, {values.trimmed(f'c{case.index}')} AS {case.v}" for case in asked)
-    found = iter(engine.row(f"SELECT {', '.join(sums)} FROM (SELECT {inner} FROM {table.relation})"))  # noqa: S608
-    for case in asked:
-        case.blank, case.null_words, case.padded = next(found), next(found), next(found)
-        case.misfits = tuple(next(found) for _ in case.readings)
-        case.proofs = tuple(next(found) for _ in case.readings)
-
-
-def _decide(case: _Case, rows: int) -> Column:
+def _decide(case: Case) -> Column:
     if case.nested:
         return Column(replace(case.field, type=Type.JSON, reason={"code": "person" if case.person else "nested"}))
     if case.person:
         return _persons(case)
-    real = case.real(rows)
-    for reading, misfits, proofs in zip(case.readings, case.misfits, case.proofs, strict=True):
-        if real and not misfits and proofs:
-            reason = {"code": reading.name, **({"layout": reading.layout} if reading.layout else {})}
-            typed = replace(case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words)
-            return Column(typed, reading, changed=case.changes(reading))
+    if case.is_real and (reading := case.fitting()):
+        reason = {"code": reading.name, **({"layout": reading.layout} if reading.layout else {})}
+        typed = replace(case.field, type=reading.type, reason=reason, layout=reading.layout, nulls=case.null_words)
+        return Column(typed, reading, changed=case.changes(reading))
     text = values.STRIPPED if case.rules.strip else None
-    if case.readings and not real and not case.null_words:
+    if case.readings and not case.is_real and not case.null_words:
         return Column(replace(case.field, reason={"code": "blank"}), text, changed=text is not None)
     return Column(case.field, text, changed=text is not None)
 
 
-def _persons(case: _Case) -> Column:
+def _persons(case: Case) -> Column:
     kind = case.person or Type.TEXT
     reason = {"code": "person"}
     if not case.readings:
@@ -257,8 +194,8 @@ def _persons(case: _Case) -> Column:
 
 def _explain(
     columns: Sequence[Column],
-    cases: Sequence[_Case],
-    sample: Sequence[tuple[str | None, ...]],
+    cases: Sequence[Case],
+    sample: Sequence[_Seen],
     table: Table,
     engine: Engine,
 ) -> tuple[list[Column], list[Mapping[str, Any]]]:
@@ -266,8 +203,7 @@ def _explain(
     questions: list[Question] = []
     for column, case in zip(columns, cases, strict=True):
         if not column.field.reason:
-            seen = [row[case.index] for row in sample]
-            only = bool(case.null_words) and not case.real(table.rows)
+            only, seen = bool(case.null_words) and not case.is_real, sample[case.index].cells
             asked = doubt(case.index, case.readings, case.misfits, seen, rules=case.rules, only_null_words=only)
             questions.append(asked)
         elif column.reading and column.reading.proof:
@@ -309,8 +245,8 @@ def _ask(questions: Sequence[Question], table: Table, engine: Engine) -> list[An
 def _query(questions: Sequence[Question], table: Table) -> str:
     inner = ", ".join(f"{values.trimmed(f'c{i}')} AS v{i}" for i in sorted({q.index for q in questions}))
     sums = ", ".join(
-        f"count(*) FILTER (WHERE {q.condition}), min(rn) FILTER (WHERE {q.condition}), "
-        f"arg_min(v{q.index}, rn) FILTER (WHERE {q.condition})"
+        f"count_if({q.condition}), min(CASE WHEN {q.condition} THEN rn END), "
+        f"arg_min(v{q.index}, CASE WHEN {q.condition} THEN rn END)"
         for q in questions
     )
     return f"SELECT {sums} FROM (SELECT row_number() OVER () AS rn, {inner} FROM {table.relation})"  # noqa: S608
