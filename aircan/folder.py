@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aircan.contract import REPLACE, Field, Part, Publish, Write, Writing, Written
-from aircan.errors import OrderRefused, RowsMissing
+from aircan.errors import FolderOnlyReplaced, RowsMissing
 
 
 class FolderSink:
@@ -32,9 +32,9 @@ class FolderSink:
         return [replace(field, reason={"code": "table"}, nulls=0) for field in found]
 
     def begin(self, fields: Sequence[Field], writing: Writing = REPLACE) -> None:
-        """Start anew; what an earlier run published stays until then. Raises OrderRefused when rows are to be added."""
+        """Start anew; what an earlier run published stays until then. Raises FolderOnlyReplaced for other writing."""
         if writing.mode is not Write.REPLACE:
-            raise OrderRefused("a folder holds the rows of one file", field="params.write")
+            raise FolderOnlyReplaced(field="params.write", write=writing.mode.value)
         self.discard()
         self._stage.mkdir(parents=True)
         self._fields = list(fields)

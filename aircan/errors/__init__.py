@@ -2,7 +2,7 @@
 
 AircanError
     OrderRefused            the order itself is wrong
-        OrderTooNew
+        OrderTooNew FolderOnlyReplaced
     FetchFailed             the bytes could not be had
         SourceMissing SourceChanged LinkRefused LinkFailed LinkServerFailed LinkTimedOut TooLarge PrivateAddress
     FileUnreadable          the bytes are not a table that we can read
@@ -116,6 +116,7 @@ from .work import (
     FactoryMisconfigured,
     FactoryUnavailable,
     FactoryUnreachable,
+    FolderOnlyReplaced,
     JobStopped,
     NeverStarted,
     NothingReported,
@@ -159,6 +160,7 @@ __all__ = [
     "FileEncrypted",
     "FileIsHtml",
     "FileUnreadable",
+    "FolderOnlyReplaced",
     "FormatUnknown",
     "GatewayAnswer",
     "GatewayFailed",

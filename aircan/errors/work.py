@@ -22,6 +22,14 @@ class OrderTooNew(OrderRefused):
     advice = N_("The operators of this site must update the package aircan of the workers, then run again.")
 
 
+class FolderOnlyReplaced(OrderRefused):
+    """Rows are to be added to a folder, or deleted from it. Facts: field, write."""
+
+    code = "folder_only_replaced"
+    sentence = N_("The rows of a folder are always replaced as a whole: this run says write=%(write)s.")
+    advice = N_("Leave the parameter write out, or load into the table of a CKAN.")
+
+
 class FactoryFailed(AircanError):
     """The one who should carry out the order did not."""
 

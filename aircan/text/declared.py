@@ -25,6 +25,9 @@ FAMILIES = (
 )
 """Words that mean the same; the first names the family."""
 
+ARCHIVES = frozenset({"zip", "gz", "gzip", "bz2", "bzip2", "xz"})
+"""Declared formats that say how a file is packed and not what is in it."""
+
 _FAMILY = {word: words.split()[0] for words in FAMILIES for word in words.split()}
 _WIDER = {"geojson": "json"}
 """A file of the first is one of the second too."""

@@ -15,6 +15,8 @@ import ckantoolkit as tk
 import sqlalchemy as sa
 from ckan import model as ckan_model
 
+from aircan.text.declared import ARCHIVES, ending
+
 from . import config, interfaces, jobs, model, settings
 
 log = logging.getLogger(__name__)
@@ -108,12 +110,19 @@ def _told(entity: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def is_due(resource: Any) -> bool:
-    """Return whether a resource's file is of a format that starts a run by itself."""
+    """Return whether a resource's file is of a format that starts a run by itself.
+
+    Of an archive nothing is known but its name: it counts when that says what is in it, as towns.csv.zip does. Any
+    other may be a shapefile, or pictures.
+    """
     if resource.state != "active" or not resource.url or resource.url_type in TABLE_TYPES:
         return False
-    ending = (resource.url or "").rpartition("/")[2].partition("?")[0].rpartition(".")[2]
-    declared = (resource.format or ending).lower()
-    return bool({declared, (resource.mimetype or "").lower()} & config.submit_formats())
+    name = resource.url.rpartition("/")[2].partition("?")[0].lower()
+    declared = (resource.format or name.rpartition(".")[2]).lower()
+    said = {declared, (resource.mimetype or "").lower()}
+    if declared in ARCHIVES and (inner := ending(name).split(".")[1:-1]):
+        said.add(inner[0])
+    return bool(said & config.submit_formats())
 
 
 def _gone(resource_id: str) -> None:

@@ -30,6 +30,7 @@ def test_a_second_run_says_what_is_new_and_may_be_kept_from_changing_types(tmp_p
 def test_rows_cannot_be_added_to_a_folder_and_what_is_there_stays(tmp_path):
     load(b"k,n\nx,1\n", sink=FolderSink(tmp_path))
     final, _, _ = load(b"k,n\ny,2\n", {"write": "append"}, sink=FolderSink(tmp_path))
-    assert (final.status, final.error["facts"]) == (Status.FAILED, {"field": "params.write"})
+    assert (final.status, final.error["facts"]) == (Status.FAILED, {"field": "params.write", "write": "append"})
+    assert "write=append" in final.error["message"]
     assert (tmp_path / "part-00000.csv").read_text() == "1,x,1\n"
     assert len(json.loads((tmp_path / "fields.json").read_text())) == 2

@@ -116,6 +116,24 @@ class TestNoNewFile:
         act("resource_create", package_id=resource["package_id"], **{"url": "http://example.org/x", **given})
         assert len(all_jobs()) == 1
 
+    @pytest.mark.parametrize(
+        ("name", "format_", "starts"),
+        [
+            ("towns.csv.zip", "ZIP", True),
+            ("Towns.GeoJSON.gz", "", True),
+            ("towns.xlsx.xz?key=1.2", "xz", True),
+            ("towns.pdf.zip", "ZIP", False),
+            ("towns.zip", "ZIP", False),
+            ("towns.shp.zip", "ZIP", False),
+            ("towns.csv.zip", "SHP", False),
+            ("csv.zip", "ZIP", False),
+        ],
+    )
+    def test_an_archive_makes_a_job_when_its_name_says_what_is_in_it(self, resource, name, format_, starts):
+        link = f"http://example.org/{name}"
+        act("resource_create", package_id=resource["package_id"], url=link, format=format_)
+        assert len(all_jobs()) == 1 + starts
+
     @pytest.mark.ckan_config("ckanext.aircan_connector.submit.formats", "xml")
     def test_formats_are_configurable(self):
         link = "http://example.org/a"
