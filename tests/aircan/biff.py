@@ -72,3 +72,11 @@ def write(path: Path, rows: int, columns: int, cells: Iterable[bytes], shared_te
         head += struct.pack("<109I", *places, *[FREE] * (109 - tables))
         out.seek(0)
         out.write(head.ljust(SECTOR, b"\0"))
+
+
+def nested_extent(path: Path) -> None:
+    """A chart in the sheet says that it has 16 million million cells; the compiled reader makes room for them."""
+    extent = record(0x0200, struct.pack("<IIHHH", 0, 1 << 30, 0, 1 << 14, 0))
+    chart = begin(0x0020) + extent + END_OF_PART
+    cells = [shared(0, 0, 0), number(1, 0, 5), chart]
+    write(path, 2, 1, cells, ["a"])

@@ -44,6 +44,11 @@ def malloc(size_mb, *, params, workdir, rejects, stop):
     return size_mb
 
 
+def stuck(path, kind, hold, *, params, workdir, rejects, stop):
+    """Never come back from a workbook."""
+    endless(params=params, workdir=workdir, rejects=rejects, stop=stop)
+
+
 def endless(*, params, workdir, rejects, stop):
     """Hold the interpreter's lock and never come back, as a compiled reader in a loop does."""
     (workdir / "begun").touch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -226,14 +225,6 @@ def test_a_sheet_is_the_same_from_both_sides(tmp_path, name):
     assert one.locate([1, one.rows]) == other.locate([1, one.rows])
 
 
-def nested_extent(path):
-    """A chart in the sheet says that it has 16 million million cells; the compiled reader makes room for them."""
-    extent = biff.record(0x0200, struct.pack("<IIHHH", 0, 1 << 30, 0, 1 << 14, 0))
-    chart = biff.begin(0x0020) + extent + biff.END_OF_PART
-    cells = [biff.shared(0, 0, 0), biff.number(1, 0, 5), chart]
-    biff.write(path, 2, 1, cells, ["a"])
-
-
 def many_long_texts(path):
     """A text of 8,000 characters is in 65,536 cells: 1 MB that becomes 500."""
     cells = [biff.shared(row, 0, 0) for row in range(65_536)]
@@ -246,7 +237,7 @@ def test_a_workbook_made_for_these_tests_is_sound(sheet, tmp_path):
     assert sheet(tmp_path / "a.xls") == ["5,text"]
 
 
-@pytest.mark.parametrize("make", [nested_extent, many_long_texts])
+@pytest.mark.parametrize("make", [biff.nested_extent, many_long_texts])
 def test_a_workbook_that_blows_its_reader_up_is_an_error(sheet, tmp_path, monkeypatch, make):
     monkeypatch.setattr(sheets, "MEMORY_MB", 256)
     make(tmp_path / "a.xls")
@@ -257,7 +248,7 @@ def test_a_workbook_that_blows_its_reader_up_is_an_error(sheet, tmp_path, monkey
 
 def test_the_same_workbook_ends_the_process_that_reads_it(tmp_path):
     """What it is all for: read here, it would end this one."""
-    nested_extent(tmp_path / "a.xls")
+    biff.nested_extent(tmp_path / "a.xls")
     code = "import sys; from pathlib import Path; import python_calamine; python_calamine.load_workbook(sys.argv[1])"
     code += ".get_sheet_by_index(0)"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.xls")], capture_output=True, check=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import threading
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,13 @@ import pytest
 from ckan.tests import factories as ckan_factories
 from ckan.tests import helpers
 
-from ckanext.aircan_connector import model
+from aircan import progress
+from aircan.sheets import clean
+from ckanext.aircan_connector import config, jobs, model, runner
+from tests.aircan import faults
+from tests.aircan.biff import nested_extent
+
+from .conftest import row_of, soon
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
@@ -88,3 +96,47 @@ def test_a_wrong_declared_format_is_a_warning_of_the_run(loaded):
     assert found["total"] == 2
     warning = {"code": "format_mismatch", "declared": "CSV", "found": "ndjson"}
     assert warning in job["info"]["warnings"]
+
+
+@pytest.fixture
+def run(upload, queue):
+    """Upload a file and have a worker take its run; return the job."""
+
+    def call(data, name, format_):
+        resource = upload(ckan_factories.Dataset()["id"], data, name, format=format_)["id"]
+        queue()
+        with model.begin() as connection:
+            return model.newest_job(connection, resource, "LOAD")
+
+    return call
+
+
+def test_a_workbook_that_ends_its_reader_fails_its_run_and_the_worker_goes_on(run, tmp_path):
+    """Read in the worker's own process, it would end that, without a word."""
+    nested_extent(tmp_path / "a.xls")
+    job = run((tmp_path / "a.xls").read_bytes(), "a.xls", "XLS")
+    assert (job["status"], job["info"]["error"]["code"]) == ("FAILED", "reader_out_of_memory")
+    job = run((SAMPLES / "sheets" / "kinds_by_xlwt.xls").read_bytes(), "b.xls", "XLS")
+    assert (job["status"], job["info"]["result"]["rows"]) == ("DONE", 4)
+
+
+def test_a_cancel_ends_a_reader_that_does_not_come_back(upload, monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "load_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(clean, "read", faults.stuck)
+    resource = upload(ckan_factories.Dataset()["id"], (SAMPLES / "sheets" / "kinds_by_xlwt.xls").read_bytes(), "a.xls")
+    with model.begin() as connection:
+        job = model.newest_job(connection, resource["id"], "LOAD")
+    seen = []
+
+    def cancel():
+        (begun,) = soon(lambda: list(tmp_path.glob("*/begun")))
+        seen.append((begun.parent / progress.READER).read_text())
+        jobs.cancel(job["id"], "enough")
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    runner.hand_over(job["id"])
+    thread.join()
+    assert row_of(job["id"])["status"] == "CANCELLED"
+    assert not os.path.exists(f"/proc/{seen[0]}")
+    assert list(tmp_path.iterdir()) == []
