@@ -32,6 +32,9 @@ GRACE_S = 120
 REFUSED_DAYS = 2
 """Days for which the counts of refused tokens are kept."""
 
+WRONG, LATE = "tokens-refused", "tokens-late"
+"""Kinds of run tokens that are refused: it opens nothing, or it is right and its run is over."""
+
 _RUNNER = "ckanext.aircan_connector.runner"
 
 
@@ -134,26 +137,26 @@ def count_workers() -> int | None:
         return None
 
 
-def _refused_key(days_ago: int = 0) -> str:
+def _refused_key(kind: str, days_ago: int = 0) -> str:
     day = datetime.now(timezone.utc).date() - timedelta(days=days_ago)
-    return f"aircan:{config.site_id()}:tokens-refused:{day.isoformat()}"
+    return f"aircan:{config.site_id()}:{kind}:{day.isoformat()}"
 
 
-def count_refused_token() -> None:
+def count_refused_token(kind: str = WRONG) -> None:
     """Count a run token that was refused, by day, for `ckan aircan doctor`; without Redis there is only the log."""
     try:
         pipe = _connect().pipeline()
-        pipe.incr(_refused_key())
-        pipe.expire(_refused_key(), REFUSED_DAYS * 86_400)
+        pipe.incr(_refused_key(kind))
+        pipe.expire(_refused_key(kind), REFUSED_DAYS * 86_400)
         pipe.execute()
     except redis.exceptions.RedisError as exc:
         log.warning("A refused token was not counted: %s", type(exc).__name__, extra={"action": "token_not_counted"})
 
 
-def refused_tokens() -> int | None:
+def refused_tokens(kind: str = WRONG) -> int | None:
     """Return how many run tokens were refused yesterday and today (UTC), None when Redis does not answer."""
     try:
-        counts = _connect().mget([_refused_key(0), _refused_key(1)])
+        counts = _connect().mget([_refused_key(kind), _refused_key(kind, 1)])
     except redis.exceptions.RedisError:
         return None
     return sum(int(count or 0) for count in counts)

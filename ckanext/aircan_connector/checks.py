@@ -166,12 +166,18 @@ def _keyed(factory: Factory) -> list[Finding]:
 
 
 def _tokens() -> list[Finding]:
-    """Tell how many came with a wrong run token; strangers may, so it is nothing that is wrong with the site."""
-    count = background.refused_tokens()
-    if not count:
-        return []
-    message = (
-        f"{count} requests with a wrong run token were refused yesterday and today (UTC). If workers outside CKAN "
-        "fail with token_refused, set the same key on both sides."
-    )
-    return [Finding("tokens", True, message)]
+    """Tell how many came with a wrong run token or too late; strangers may, so nothing is wrong with the site."""
+    found = []
+    if wrong := background.refused_tokens():
+        message = (
+            f"{wrong} requests with a wrong run token were refused yesterday and today (UTC). If workers outside CKAN "
+            "fail with token_refused, set the same key on both sides."
+        )
+        found.append(Finding("tokens", True, message))
+    if late := background.refused_tokens(background.LATE):
+        message = (
+            f"{late} requests with the token of a run that is over were refused yesterday and today (UTC). A worker "
+            "sends a few before it hears of a cancel."
+        )
+        found.append(Finding("tokens", True, message))
+    return found

@@ -47,9 +47,13 @@ MAX_ROWS = 2**53
 
 
 def opened(job_id: str, token: str, door: str) -> dict[str, Any]:
-    """Return the job whose door the token opens. Raises TokenRefused, and JobClosed when the job is final."""
+    """Return the job whose door the token opens. Raises TokenRefused, and JobClosed when the job is final.
+
+    Both are counted; a worker that has not yet heard of a cancel comes too late, and so does who repeats a request.
+    """
     job = dict(tokens.check(token, jobs.get(job_id), door=door, job_id=job_id))
     if Status(job["status"]) not in ACTIVE:
+        background.count_refused_token(background.LATE)
         raise JobClosed(status=job["status"])
     return job
 

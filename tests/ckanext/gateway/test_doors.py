@@ -111,17 +111,30 @@ def test_two_keys_are_valid_while_a_key_is_changed(worker, monkeypatch, key):
 
 
 @pytest.mark.parametrize("status", [Status.DONE, Status.FAILED, Status.CANCELLED])
-def test_the_doors_close_with_the_job(worker, status):
+def test_the_doors_close_with_the_job(worker, status, caplog):
     right = worker.token
     force(worker.job_id, status)
-    for method, door in DOORS:
+    for count, (method, door) in enumerate(DOORS, 1):
         worker.token = right
-        answer = worker.ask(method, door)
+        with caplog.at_level(logging.DEBUG):
+            answer = worker.ask(method, door)
         assert answer.status == 410
+        assert background.refused_tokens(background.LATE) == count
         if method != "HEAD":
             assert (answer.code, answer.facts) == ("job_closed", {"status": status.value})
             worker.token = "0" * 64
             assert worker.ask(method, door).code == "token_refused"
+    assert caplog.text.count(f"of job {worker.job_id}: job_closed") == len(DOORS)
+    assert right not in caplog.text
+    assert background.refused_tokens() == len([method for method, _ in DOORS if method != "HEAD"])
+
+
+def test_the_doctor_tells_how_many_came_too_late(worker):
+    force(worker.job_id, Status.CANCELLED)
+    worker.ask("GET", "/columns")
+    (found,) = [finding for finding in checks.findings() if finding.name == "tokens"]
+    assert found.ok
+    assert found.message.startswith("1 requests with the token of a run that is over")
 
 
 def test_a_waiting_job_is_open(worker):
