@@ -13,6 +13,9 @@ from .conftest import fields, part
 
 ROWS = [["Ana"], ["Ben"]]
 
+MOST = 13
+"""Transactions of a load of one part, from its first statement to its last."""
+
 
 @pytest.fixture
 def transactions(monkeypatch) -> list[bool]:
@@ -43,13 +46,13 @@ def waits(monkeypatch) -> list[bool]:
     return seen
 
 
-@pytest.mark.parametrize(("when", "most"), [(Publish.COMPLETE, 13), (Publish.SEARCHABLE, 13)])
-def test_a_load_takes_few_transactions(resource, sinks, transactions, when, most):
+@pytest.mark.parametrize("when", [Publish.COMPLETE, Publish.SEARCHABLE])
+def test_a_load_takes_few_transactions(resource, sinks, transactions, when):
     sink = sinks(resource)
-    sink.begin(fields(name="text"))
-    sink.put(part(ROWS))
+    sink.begin(fields(number="numeric"))  # CKAN 2.10 and 2.11 make an index for each column of texts
+    sink.put(part([[1], [2]]))
     sink.publish(rows=2, when=when)
-    assert len(transactions) <= most
+    assert len(transactions) <= MOST
 
 
 def test_parts_of_a_run_in_ckan_do_not_wait_for_the_disk(resource, sinks, waits):
