@@ -44,6 +44,9 @@ WAIT_S = 0.1
 NO_MEMORY = 71
 """Exit code for a MemoryError of Python."""
 
+KILLED = -9
+"""What a process leaves that a system without memory has ended."""
+
 _OUT_OF_MEMORY = (b"memory allocation of", b"bad_alloc", b"MemoryError")
 """What Rust, C++ and Python say."""
 
@@ -164,7 +167,7 @@ def _said(outcome: Path) -> Iterator[list[Reject] | _End]:
 def _death(code: int, said: bytes, format_: str, memory_mb: int) -> Exception:
     """Return what to raise for a process that has died without a last word."""
     shown = said.decode(errors="replace").strip()
-    if code in (NO_MEMORY, -signal.SIGKILL) or any(words in said for words in _OUT_OF_MEMORY):
+    if code in (NO_MEMORY, KILLED) or any(words in said for words in _OUT_OF_MEMORY):
         return ReaderOutOfMemory(shown[:1000], format=format_, limit_mb=memory_mb)
     if code >= 0 and "Traceback" in shown:
         return RuntimeError(shown[-1000:])
