@@ -26,6 +26,10 @@ LOCK_WAIT_MS = 3_000
 """How long one try waits for writers. Readers notice nothing; above PostgreSQL's deadlock_timeout (1 s), after
 which it sends an automatic VACUUM or ANALYZE away."""
 
+EARLY_MS = 3_000
+"""How long a table is looked through for keys that come twice before the run begins, which a worker outside CKAN
+waits for in one request."""
+
 _PAUSE_S = 0.5
 _SHOWN = 100
 """Rows with a wrong key that are named."""
@@ -41,14 +45,15 @@ _BY_VALUE = {"text", "character varying", "date", "boolean", "timestamp without 
 def plan(cursor: Any, resource_id: str, fields: Sequence[Field], writing: Writing) -> stage.Note:
     """Return what the stage of a job is for; without a table the stage becomes the table.
 
-    Raises TableMissing when there is nothing to delete from, and KeyNotUnique.
+    Raises TableMissing when there is nothing to delete from, and KeyNotUnique, which of a large table is known by
+    `merge` only.
     """
     live = dictionary.exact_types(cursor, resource_id) if writing.mode is not Write.REPLACE else None
     if live is None:
         if writing.mode is Write.DELETE:
             raise TableMissing(resource=resource_id)
         return stage.Note(resource_id, tuple(fields), writing)
-    _refuse_twice_in_table(cursor, resource_id, writing, live)
+    _refuse_early(cursor, resource_id, writing, live)
     with_vector = _makes_vectors(cursor, resource_id, fields, writing, live)
     return stage.Note(resource_id, tuple(fields), writing, live, with_vector)
 
@@ -112,6 +117,17 @@ def check_keys(cursor: Any, job_id: str, note: stage.Note) -> None:
     found += [{"code": "key_again", "row": row, "first": first, "value": text} for row, first, _n, text in again]
     count = sum(rows[0][2] for rows in (missing, again) if rows)
     raise KeyNotUnique(key=", ".join(key), count=count, found=sorted(found, key=lambda one: one["row"])[:_SHOWN])
+
+
+def _refuse_early(cursor: Any, resource_id: str, writing: Writing, live: dict[str, str]) -> None:
+    """Do as `_refuse_twice_in_table`, but only for so long: `merge` looks again, behind any request."""
+    cursor.execute(sql.SQL("SAVEPOINT early; SET LOCAL statement_timeout = {}").format(sql.Literal(EARLY_MS)))
+    try:
+        _refuse_twice_in_table(cursor, resource_id, writing, live)
+    except psycopg2.errors.QueryCanceled:
+        cursor.execute("ROLLBACK TO SAVEPOINT early")
+    else:
+        cursor.execute("RELEASE SAVEPOINT early; SET LOCAL statement_timeout = 0")
 
 
 def _refuse_twice_in_table(cursor: Any, resource_id: str, writing: Writing, live: dict[str, str]) -> None:

@@ -593,3 +593,39 @@ class TestTogether:
         with pytest.raises(JobStopped):
             sink.publish(rows=1, when=Publish.SEARCHABLE)
         sink.discard()
+
+
+@pytest.mark.parametrize("writing", [UPSERT, DELETE])
+def test_a_key_that_comes_twice_in_a_large_table_is_found_when_it_is_merged(
+    load, sinks, query, resource, monkeypatch, writing
+):
+    """The first look is part of a request of a worker and gives up after a moment; the second has time."""
+    load(resource, FIELDS, ROWS)
+    query(f'INSERT INTO "{resource}" (k) SELECT (n % 100000)::text FROM generate_series(1, 200000) n')
+    before = snapshot(query, resource), query(f'SELECT count(*), max(xmin::text) FROM "{resource}"')
+    monkeypatch.setattr(merge, "EARLY_MS", 1)
+    sink = sinks(resource)
+    sink.begin(FIELDS, writing)
+    sink.put(part([["a", "7", None]]))
+    with pytest.raises(KeyNotUnique) as caught:
+        sink.publish(rows=1, when=Publish.SEARCHABLE)
+    assert caught.value.facts["count"] == 100_000
+    assert (snapshot(query, resource), query(f'SELECT count(*), max(xmin::text) FROM "{resource}"')) == before
+
+
+@pytest.mark.parametrize("limit_ms", [1, 60_000])
+def test_the_first_look_leaves_no_time_limit_behind(load, sinks, query, resource, monkeypatch, limit_ms):
+    load(resource, FIELDS, ROWS)
+    query(f'INSERT INTO "{resource}" (k) SELECT n::text FROM generate_series(1, 100000) n')
+    monkeypatch.setattr(merge, "EARLY_MS", limit_ms)
+    seen = []
+    real = merge._makes_vectors
+
+    def looked(cursor, *rest):
+        cursor.execute("SHOW statement_timeout")
+        seen.append(cursor.fetchone()[0])
+        return real(cursor, *rest)
+
+    monkeypatch.setattr(merge, "_makes_vectors", looked)
+    sinks(resource).begin(FIELDS, UPSERT)
+    assert seen == ["0"]
