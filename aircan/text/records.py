@@ -130,6 +130,8 @@ class Grammar:
 
     def texts(self, raw: bytes) -> list[str]:
         """Return the cells of a record as text."""
+        if b'"' not in raw:
+            return raw.decode(errors="replace").split(self.delimiter.decode())
         return [unquote(cell).decode(errors="replace") for cell in self.cells(raw)]
 
     def is_blank(self, raw: bytes) -> bool:
