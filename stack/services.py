@@ -16,7 +16,7 @@ def up(state: State, *kinds: venv.Kind, quick: bool = False) -> list[Path]:
     Args:
         state: the stack.
         kinds: environments to make on the way.
-        quick: for tests, see `postgres.up`.
+        quick: for tests, see `postgres.up` and `solr.up`.
 
     Returns:
         The folders of the environments, in the order of `kinds`.
@@ -29,7 +29,7 @@ def up(state: State, *kinds: venv.Kind, quick: bool = False) -> list[Path]:
         made = pool.submit(lambda: [venv.ensure(state.folder, kind) for kind in kinds])
         postgres.up(state, quick=quick)
         redis.up(state)
-        solr.up(state, fetched.result())
+        solr.up(state, fetched.result(), quick=quick)
         return made.result()
 
 

@@ -26,6 +26,14 @@ NAME = "solr"
 USUAL_PORT = 8990
 FILES = Path(__file__).resolve().parent / "files"
 START_TIMEOUT_S = 90
+UNSAFE_BUT_QUICK = (
+    "-Daircan.directory=solr.ByteBuffersDirectoryFactory",
+    "-Daircan.lock=single",
+    "-Daircan.log=false",
+)
+"""Indexes in memory alone: a commit, of which CKAN makes one for each change of a dataset, takes 4 ms instead of the
+50 in which files reach the disk (measured 2026-11). They are empty when Solr starts."""
+
 EMPTY_FILES = ("protwords.txt", "synonyms.txt", "stopwords.txt")
 
 
@@ -58,8 +66,14 @@ def fetch() -> Path:
     return folder
 
 
-def up(state: State, jars: Path) -> None:
-    """Start Solr if it does not run; returns when it answers."""
+def up(state: State, jars: Path, *, quick: bool = False) -> None:
+    """Start Solr if it does not run; returns when it answers.
+
+    Args:
+        state: the stack.
+        jars: what `fetch` returned.
+        quick: keep indexes for as long as Solr runs, for tests.
+    """
     if processes.is_alive(state.folder, NAME):
         return
     processes.stop(state.folder, NAME)
@@ -72,7 +86,16 @@ def up(state: State, jars: Path) -> None:
     port = state.port(NAME, USUAL_PORT)
     say(f"starting Solr on {HOST}:{port}")
     options = ["-Xmx512m", "-XX:+UseSerialGC", f"-Dsolr.log.dir={state.folder}/log"]
-    command = ["java", *options, "-cp", f"{jars}/classes:{jars}/lib/*", "SolrServer", str(home), str(port)]
+    command = [
+        "java",
+        *options,
+        *(UNSAFE_BUT_QUICK if quick else ()),
+        "-cp",
+        f"{jars}/classes:{jars}/lib/*",
+        "SolrServer",
+        str(home),
+        str(port),
+    ]
     processes.start(state.folder, NAME, command)
     end = time.monotonic() + START_TIMEOUT_S
     while _get(state, "/admin/cores?action=STATUS&indexInfo=false") is None:
