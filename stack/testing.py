@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ckan, packages, postgres, services, venv
+from . import ckan, packages, postgres, services, solr, venv
 from .airflow import Airflow
 from .ports import HOST
 from .say import plain, say
@@ -59,7 +59,7 @@ def up(state: State, version: str, site_name: str, *, is_live: bool) -> int:
     """Bring up the test stack, leave it running, and say how to use it."""
     site, folder = _prepare(state, version, site_name)
     if is_live:
-        live(Site(state, "live", version), folder)
+        live(live_site(state, version), folder)
     state.values["keep"] = True
     state.save()
     plain(f"\nThe test stack for CKAN {version} runs. Now, as often as you like:\n")
@@ -124,14 +124,16 @@ def check(state: State, what: list[str]) -> int:
 def bench(state: State, version: str, arguments: list[str]) -> int:
     """Run the scripts of bench/ (all, or those named, each with what follows its name) against a live site.
 
-    PostgreSQL runs as it comes meanwhile, and is stopped in the end: the tests want another one.
+    PostgreSQL and Solr run as they come meanwhile, and are stopped in the end: the tests want other ones.
     """
     site, folder = _prepare(state, version, "bench")
     with state.lock("up"):
-        ckan.stop(Site(state, "live", version).slug, state.folder)
+        ckan.stop(live_site(state, version).slug, state.folder)
         postgres.down(state)
         postgres.up(state, quick=False, as_it_comes=True)
-    started = live(Site(state, "live", version), folder)
+        solr.down(state)
+        solr.up(state, solr.fetch())
+    started = live(live_site(state, version), folder)
     scripts = _scripts(arguments) or [[file.name] for file in sorted((PROJECT / "bench").glob("[!_]*.py"))]
     environment = {**live_environment(started), **{f"TEST_{key}": value for key, value in site.environment().items()}}
     python = str(folder / "bin/python")
@@ -141,6 +143,7 @@ def bench(state: State, version: str, arguments: list[str]) -> int:
     finally:
         ckan.stop(started.slug, state.folder)
         postgres.down(state)
+        solr.down(state)
 
 
 def _scripts(arguments: list[str]) -> list[list[str]]:
@@ -186,7 +189,7 @@ def _run_phase(state: State, version: str, site_name: str, phase: Phase, paths: 
             packages.ensure(packages.BROWSER)
         _, folder = _prepare(state, version, site_name)
         with state.lock("up"):
-            site = airflow_site(state, version) if phase.needs_airflow else Site(state, "live", version)
+            site = airflow_site(state, version) if phase.needs_airflow else live_site(state, version)
         environment = live_environment(live(site, folder))
         options = ["-p", "no:ckan", "-p", "no:ckan_fixtures"]
     else:
@@ -210,6 +213,11 @@ def _prepare(state: State, version: str, site_name: str) -> tuple[Site, Path]:
         site.env_file.touch(mode=0o600)
         site.env_file.write_text("\n".join(lines) + "\n")
     return site, folder
+
+
+def live_site(state: State, version: str) -> Site:
+    """Return the site of the tests with a browser, which may load from links that these tests serve."""
+    return Site(state, "live", version, options=(("ckanext.aircan_connector.link.allowed_hosts", HOST),))
 
 
 def airflow_site(state: State, version: str) -> Site:

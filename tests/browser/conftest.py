@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
 import urllib.request
 import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -23,8 +27,13 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
+PATIENCE_MS = 60_000
+"""How long a page may take for anything but a run; on an idle machine it is a tenth of a second."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
-"""CKAN's own limit for an upload, ckan.max_resource_size; a file just below it is loaded for some seconds."""
+"""CKAN's own limit for an upload, ckan.max_resource_size."""
 
 
 class Site:
@@ -42,7 +51,7 @@ class Site:
             data=json.dumps(params).encode(),
             headers={"Authorization": self.token, "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)["result"]
 
 
@@ -70,7 +79,7 @@ def browser():
 
 def open_page(browser: Browser, site: Site, **kwargs: Any) -> Page:
     page = browser.new_context(base_url=site.url, viewport={"width": 1200, "height": 900}, **kwargs).new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     return page
 
 
@@ -103,11 +112,20 @@ def plain(browser: Browser, site: Site):
     page.context.close()
 
 
-@pytest.fixture
-def dataset(site: Site, organisation: str) -> str:
+def make_dataset(site: Site, organisation: str) -> str:
     name = f"browser-{uuid.uuid4().hex[:8]}"
     site.action("package_create", name=name, title=f"Dataset {name}", owner_org=organisation)
     return name
+
+
+@pytest.fixture
+def dataset(site: Site, organisation: str) -> str:
+    return make_dataset(site, organisation)
+
+
+@pytest.fixture
+def other_dataset(site: Site, organisation: str) -> str:
+    return make_dataset(site, organisation)
 
 
 @pytest.fixture
@@ -126,7 +144,7 @@ def broken(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """A file that takes some seconds to load: long enough to cancel."""
+    """A file that takes some seconds to load."""
     path = tmp_path / "large.csv"
     with path.open("w") as file:
         file.write("n,a,b,c,d,e\n")
@@ -134,3 +152,50 @@ def large(tmp_path: Path) -> Path:
             file.write(f"{n},text of the row {n},{n * 7 % 1000}.25,2024-03-31,{n % 2},more words {n % 97}\n")
     assert path.stat().st_size < MAX_UPLOAD_BYTES
     return path
+
+
+class Endless:
+    """A link to a table that goes on and on until it is told to end, and so does a run that loads it.
+
+    Attributes:
+        url: of the table.
+        enough: set, it ends.
+    """
+
+    def __init__(self) -> None:
+        self.enough = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/endless.csv"
+
+    def __enter__(self) -> Endless:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.enough.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(endless) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/csv")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(b"n,word\n")
+                    while not endless.enough.wait(0.05):
+                        self.wfile.write(b"1,again\n")
+
+            def log_message(self, *_: Any) -> None:
+                """Keep the terminal quiet."""
+
+        return Handler
+
+
+@pytest.fixture
+def endless() -> Iterator[Endless]:
+    """A link whose run lasts as long as the test wants; the only background worker is busy with it."""
+    with Endless() as link:
+        yield link

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from .conftest import Site
+from .conftest import Endless, Site
 
 LONG_MS = 120_000
 """Longest wait for a run of a small file; the background worker may be busy with another one."""
@@ -39,6 +39,13 @@ def replace(page: Page, dataset: str, resource: str, file: Path) -> None:
     page.wait_for_url(re.compile(rf"/resource/{resource}$"))
 
 
+def link(page: Page, site: Site, dataset: str, endless: Endless) -> None:
+    """Add the endless link, and wait until its run is at work."""
+    site.action("resource_create", package_id=dataset, url=endless.url, format="CSV", name="endless")
+    open_run(page, site, dataset)
+    expect(page.locator(TITLE)).to_have_attribute("data-aircan-status", "RUNNING", timeout=LONG_MS)
+
+
 def newest(site: Site, dataset: str) -> dict[str, Any]:
     return site.action("aircan_job_list", dataset=dataset)["results"][0]
 
@@ -62,10 +69,13 @@ def barriers(page: Page, part: str = ".primary") -> list[str]:
     return [f"{v['id']}: {[n['html'][:120] for n in v['nodes']]}" for v in found]
 
 
-def test_an_upload_is_watched_until_its_table_stands(page, site, dataset, large):
-    """The file is large enough that the run still works when its page opens."""
+def test_an_upload_is_watched_until_its_table_stands(page, site, dataset, other_dataset, large, endless):
+    """Its run waits for another one until its page is open."""
+    link(page, site, other_dataset, endless)
     upload(page, dataset, large)
     open_run(page, site, dataset)
+    expect(page.locator(TITLE)).to_have_attribute("data-aircan-status", "WAITING")
+    endless.enough.set()
     ends_as(page, "DONE")
     expect(page.locator("[data-aircan-end]")).to_contain_text("has ended: DONE")
     for seen in ("Rows in the table", "150,000", "Every value is a number.", "Submitted."):
@@ -107,10 +117,8 @@ def test_a_broken_file_is_explained_mended_and_run_again(page, site, dataset, go
     expect(page.locator(".primary")).to_contain_text("another try of an earlier run")
 
 
-def test_a_long_run_is_cancelled(page, site, dataset, large):
-    upload(page, dataset, large)
-    open_run(page, site, dataset)
-    expect(page.locator(TITLE)).to_have_attribute("data-aircan-status", "RUNNING", timeout=LONG_MS)
+def test_a_long_run_is_cancelled(page, site, dataset, endless):
+    link(page, site, dataset, endless)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(TITLE)).to_have_attribute("data-aircan-status", "CANCELLED")
     expect(page.locator(".primary")).to_contain_text("There is no table of this file yet.")
@@ -159,7 +167,7 @@ def test_a_page_that_loses_touch_says_so_and_finds_back(page, site, dataset, goo
     html = re.sub(r'data-aircan-state="\w+"', 'data-aircan-state="active"', page.request.get(url).text())
     page.route(re.compile(rf"{url}$"), lambda route: route.fulfill(body=html, content_type="text/html"))
     page.goto(url)
-    expect(page.locator("[data-aircan-lost]")).to_contain_text("lost touch", timeout=20_000)
+    expect(page.locator("[data-aircan-lost]")).to_contain_text("lost touch")
     assert barriers(page) == []
     page.unroute(re.compile(r"/live"))
     page.evaluate("window.notReloaded = true")
@@ -167,8 +175,8 @@ def test_a_page_that_loses_touch_says_so_and_finds_back(page, site, dataset, goo
     expect(page.locator("[data-aircan-lost]")).to_be_hidden()
 
 
-def test_without_javascript_the_same_page_has_a_link_to_refresh(plain, page, site, dataset, large):
-    upload(page, dataset, large)
+def test_without_javascript_the_same_page_has_a_link_to_refresh(plain, page, site, dataset, endless):
+    link(page, site, dataset, endless)
     job = newest(site, dataset)
     plain.goto(f"/dataset/{dataset}/actions/runs/{job['id']}")
     expect(plain.get_by_role("link", name="Refresh")).to_be_visible()
