@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aircan.contract import Type
 from aircan.engine import Engine
 from aircan.ports import never
 from aircan.steps import convert as steps
 from aircan.steps.infer import infer
 from aircan.steps.sniff import sniff
 from aircan.table import Rejects
+from tests.aircan.rig import loaded
 
 CELLS = st.one_of(
     st.sampled_from(["", "1", "-2.50", "007", "true", "2024-02-29", "2024-02-29T10:00:00", " 1", "NA", "\\.", '"']),
@@ -104,3 +106,12 @@ def test_smaller_files_are_cut_into_smaller_parts(size_bytes, connections, expec
 
 def test_parts_are_never_larger_than_the_order_says():
     assert steps.part_size(10**10, most=1000, connections=2) == 1000
+
+
+def test_rows_stay_in_order_where_others_are_rejected():
+    """DuckDB made a join of a long list of words, and wrote the rows behind it in another order."""
+    cells = ["odd" if number % 9000 == 5 else "true" for number in range(30_000)]
+    data = "ok,number\n" + "".join(f"{cell},{number}\n" for number, cell in enumerate(cells))
+    rows, rejects, _ = loaded(data.encode(), types={"ok": Type.BOOLEAN})
+    assert [reject["line"] for reject in rejects] == [7, 9007, 18007, 27007]
+    assert [int(number) for _, number in rows] == [n for n, cell in enumerate(cells) if cell == "true"]
