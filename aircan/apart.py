@@ -202,19 +202,23 @@ def _carry_out(request: _Request, out: BinaryIO) -> _End:
 
 
 def _bind(memory_mb: int) -> None:
-    """Bind this process to its limits, and its life to that of the other end of the standard input."""
-    with contextlib.suppress(OSError):  # Linux only
+    """Bind this process to its limits, and its life to that of the other end of the standard input.
+
+    As far as the system knows such things; Linux knows all of them.
+    """
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     if fcntl is None or resource is None:
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = memory_mb << 20
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory_mb << 20)):
+        soft, hard = resource.getrlimit(kind)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard))
     # The system sends SIGIO, which ends a process, when something happens there: nothing but its end can. A thread
     # that waits for it would not do, as a compiled reader need not let any other thread work.
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    with contextlib.suppress(OSError):
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([0], [], [], 0)[0]:
         os._exit(1)
