@@ -152,8 +152,8 @@ def _let_reader_read(cursor: Any, table: str) -> None:
 
 def _comment(cursor: Any, table: str, fields: Sequence[Field], old: dict[str | None, str]) -> None:
     target = sql.Identifier("public", table)
-    texts = {column: old[column] for column in ("_id", "_full_text") if column in old}
-    said = {**texts, **{f.id: old[f.id] if f.id in old else label_comment(f) for f in fields}}
+    said: dict[str, str | None] = {column: old[column] for column in ("_id", "_full_text") if column in old}
+    said.update({f.id: old[f.id] if f.id in old else label_comment(f) for f in fields})
     comments = [
         sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(target, sql.Identifier(column), sql.Literal(text))
         for column, text in said.items()
