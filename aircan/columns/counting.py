@@ -17,7 +17,7 @@ from aircan.contract import Field, Type
 from aircan.engine import Engine
 from aircan.table import Table
 
-SUMS_AT_ONCE = 200
+SUMS_AT_ONCE = 150
 """Sums in one query. DuckDB keeps vectors for each outside its memory limit: 0.15 MB, with a FILTER 0.5 (2026-11)."""
 
 

@@ -44,8 +44,8 @@ def decided(columns, folder, types=None, **rules):
 
 
 def test_many_columns_are_decided_in_one_pass(tmp_path):
-    columns, passes = decided([["1", "2.5", "", "-3"]] * 100 + [["2024-02-29", "", "", ""]] * 90, tmp_path)
-    assert [column.field.type for column in columns] == [Type.NUMERIC] * 100 + [Type.DATE] * 90
+    columns, passes = decided([["1", "2.5", "", "-3"]] * 100 + [["2024-02-29", "", "", ""]] * 50, tmp_path)
+    assert [column.field.type for column in columns] == [Type.NUMERIC] * 100 + [Type.DATE] * 50
     assert passes == 1
 
 
