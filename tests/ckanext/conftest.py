@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import yaml
 from ckan import model as ckan_model
 from ckan import plugins as p
 from ckan.lib import app_globals
@@ -42,6 +43,15 @@ def make_app(ckan_config):
     """Return a client of CKAN's application, made anew only if this test's configuration differs."""
     app_globals._CONFIG_CACHE.clear()
     return loaded.client
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_declarations():
+    """CKAN reads the declarations of all options with each load of plugins; libyaml needs a tenth of the time."""
+    slow = yaml.SafeLoader
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", slow)
+    yield
+    yaml.SafeLoader = slow
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -98,29 +108,33 @@ def submit():
     return make
 
 
+class People(dict[str, Any]):
+    """Users of every kind around an organisation: word -> user dict; each is made when it is first asked for."""
+
+    def __missing__(self, word: str) -> dict[str, Any]:
+        self[word] = made = self._make(word)
+        return made
+
+    def _make(self, word: str) -> dict[str, Any]:
+        if word == "organisation":
+            return ckan_factories.Organization()
+        if word == "sysadmin":
+            return ckan_factories.Sysadmin()
+        made = ckan_factories.User()
+        if word == "other":
+            ckan_factories.Organization(users=[{"name": made["name"], "capacity": "editor"}])
+        elif word in ("member", "editor", "admin"):
+            given = {"id": self["organisation"]["id"], "username": made["name"], "role": word}
+            helpers.call_action("organization_member_create", **given)
+        else:
+            assert word == "reader", f"nobody is called {word}"
+        return made
+
+
 @pytest.fixture
 def people():
-    """Users of every kind around a dataset of one organisation: word -> user dict with a token."""
-
-    def member(name: str | None = None, capacity: str | None = None) -> dict[str, Any]:
-        user = ckan_factories.User()
-        if capacity:
-            members.append({"name": user["name"], "capacity": capacity})
-        return user
-
-    members: list[dict[str, str]] = []
-    found: dict[str, Any] = {
-        "reader": member(),
-        "member": member(capacity="member"),
-        "editor": member(capacity="editor"),
-        "admin": member(capacity="admin"),
-    }
-    found["organisation"] = ckan_factories.Organization(users=members)
-    other = ckan_factories.User()
-    ckan_factories.Organization(users=[{"name": other["name"], "capacity": "editor"}])
-    found["other"] = other
-    found["sysadmin"] = ckan_factories.Sysadmin()
-    return found
+    """Users of every kind around a dataset of one organisation."""
+    return People()
 
 
 @pytest.fixture

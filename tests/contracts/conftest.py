@@ -19,6 +19,7 @@ from ckanext.aircan_connector import factories, interfaces, jobs
 from ckanext.aircan_connector.datastore.sink import DirectSink
 from tests.ckanext import serving
 from tests.ckanext.conftest import (  # noqa: F401 - fixtures
+    _quick_declarations,
     _quick_passwords,
     clean_db,
     clean_queues,
