@@ -148,12 +148,13 @@ def test_a_stop_kills_even_what_holds_the_interpreter(read, tmp_path):
 
 
 RUN = """
-import sys
+import signal, sys
 from pathlib import Path
 from aircan import apart
 from aircan.ports import never
 from aircan.table import Rejects
 from tests.aircan import faults
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let what runs in the background ignore it
 folder = Path(sys.argv[1])
 given = {"workdir": folder, "rejects": Rejects(0, list), "stop": never()}
 apart.read(faults.endless, params={}, format_="XLS", memory_mb=512, **given)
